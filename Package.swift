@@ -1,0 +1,162 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every module is one row: name, what it may import, and the C libraries or packages that it alone wraps.
+// `docs/architecture.md` says what each is for. `APUS_ONLY=Decisions,Slots swift test --scratch-path .build-only`
+// builds just those modules, what they need and their tests: the quick loop while working on one of them.
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+struct Row {
+    enum Kind { case module, program, shim, system(pkgConfig: String?, apt: [String]) }
+    var name: String
+    var kind: Kind
+    var needs: [String]
+    var products: [Target.Dependency] = []
+    var linked: [String] = []
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioFileSystem = Target.Dependency.product(name: "_NIOFileSystem", package: "swift-nio")
+
+let rows: [Row] = [
+    // C libraries, each imported by exactly one module.
+    Row(name: "COpenSSL", kind: .system(pkgConfig: "libcrypto", apt: ["libssl-dev"]), needs: []),
+    Row(name: "CCurl", kind: .system(pkgConfig: "libcurl", apt: ["libcurl4-openssl-dev"]), needs: []),
+    Row(name: "CEFI", kind: .system(pkgConfig: "efiboot", apt: ["libefivar-dev", "libefiboot-dev"]), needs: []),
+    Row(name: "CFdisk", kind: .system(pkgConfig: "fdisk", apt: ["libfdisk-dev"]), needs: []),
+    Row(name: "CKmod", kind: .system(pkgConfig: "libkmod", apt: ["libkmod-dev"]), needs: []),
+    Row(name: "CZstd", kind: .system(pkgConfig: "libzstd", apt: ["libzstd-dev"]), needs: []),
+    Row(name: "CLinux", kind: .shim, needs: []),
+
+    // Shared by node and server.
+    Row(name: "Contract", kind: .module, needs: []),
+    Row(name: "Cryptography", kind: .module, needs: ["COpenSSL"]),
+    Row(name: "Release", kind: .module, needs: ["Contract", "Cryptography"]),
+    Row(name: "Decisions", kind: .module, needs: ["Contract", "Release"]),
+
+    // The node.
+    Row(name: "Linux", kind: .module, needs: ["CLinux", "CKmod"], products: [systemPackage]),
+    Row(name: "Fetch", kind: .module, needs: ["CCurl", "Linux"]),
+    Row(name: "Firmware", kind: .module, needs: ["CEFI", "Linux", "Decisions"]),
+    Row(name: "Partitions", kind: .module, needs: ["CFdisk", "Linux", "Decisions"]),
+    Row(name: "Slots", kind: .module, needs: ["CZstd", "Release", "Decisions", "Fetch", "Linux", "Cryptography"]),
+    Row(name: "Sequences", kind: .module, needs: ["Contract", "Decisions", "Release"]),
+    Row(
+        name: "Node", kind: .module,
+        needs: [
+            "Contract", "Sequences", "Decisions", "Release", "Slots", "Fetch", "Firmware", "Partitions", "Linux",
+            "Cryptography",
+        ]),
+    Row(name: "Simulation", kind: .module, needs: ["Sequences", "Decisions", "Release", "Slots", "Linux"]),
+
+    // The builder's and operator's side.
+    Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux"]),
+    Row(name: "Lab", kind: .module, needs: ["Contract", "Linux", "CLinux"]),
+
+    // The server.
+    Row(name: "Store", kind: .module, needs: ["Contract"], products: [grdb]),
+    Row(
+        name: "ControlPlane", kind: .module, needs: ["Contract", "Decisions", "Release", "Store", "Cryptography"],
+        products: [hummingbird, hummingbirdTLS, logging, lifecycle, nioSSL, nioCore, nioFileSystem]),
+
+    // Programs: composition only.
+    Row(name: "apus-init", kind: .program, needs: ["Node", "Sequences", "Linux"]),
+    Row(name: "apus-agent", kind: .program, needs: ["Node", "Sequences", "Linux"]),
+    Row(name: "apusd", kind: .program, needs: ["ControlPlane", "Store", "Contract"], products: [argumentParser, logging]),
+    Row(
+        name: "apus", kind: .program, needs: ["Contract", "Release", "Packing", "Fetch", "Lab", "Cryptography"],
+        products: [argumentParser]),
+]
+
+/// Which modules have a test target, and what else those tests use.
+let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
+    ("Contract", [], []),
+    ("Cryptography", [], []),
+    ("Release", ["Cryptography", "Contract"], []),
+    ("Decisions", ["Contract", "Release"], []),
+    ("Linux", ["CLinux"], []),
+    ("Fetch", ["Linux"], []),
+    ("Firmware", [], []),
+    ("Partitions", ["Decisions", "Linux"], []),
+    ("Slots", ["Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
+    ("Sequences", ["Contract", "Decisions"], []),
+    ("Node", ["Contract", "Decisions", "Sequences", "Linux", "Fetch", "Cryptography", "Release"], []),
+    ("Simulation", ["Decisions", "Release", "Slots", "Sequences", "Linux", "Packing", "Partitions", "Cryptography"], []),
+    ("Packing", ["Release", "Cryptography", "Linux"], []),
+    ("Lab", ["Linux", "Contract"], []),
+    ("Store", ["Contract"], []),
+    ("ControlPlane", ["Contract", "Store", "Release", "Cryptography"], [hummingbird, hummingbirdTesting]),
+]
+
+/// The closure of the rows that `APUS_ONLY` names, or all rows.
+let wanted: Set<String> = {
+    guard let only = Context.environment["APUS_ONLY"] else { return Set(rows.map(\.name)) }
+    var found: Set<String> = []
+    var open = only.split(separator: ",").map(String.init)
+    let named = Set(open)
+    open += tested.filter { named.contains($0.name) }.flatMap(\.needs)
+    while let name = open.popLast() {
+        guard found.insert(name).inserted, let row = rows.first(where: { $0.name == name }) else { continue }
+        open += row.needs
+    }
+    return found
+}()
+let testedNow: Set<String> =
+    Context.environment["APUS_ONLY"].map { Set($0.split(separator: ",").map(String.init)) } ?? Set(tested.map(\.name))
+
+let targets: [Target] =
+    rows.filter { wanted.contains($0.name) }.map { row in
+        let dependencies = row.needs.map { Target.Dependency.byName(name: $0) } + row.products
+        switch row.kind {
+        case .system(let pkgConfig, let apt):
+            return .systemLibrary(name: row.name, pkgConfig: pkgConfig, providers: [.apt(apt)])
+        case .shim:
+            return .target(name: row.name, dependencies: dependencies)
+        case .module:
+            return .target(name: row.name, dependencies: dependencies, swiftSettings: strict)
+        case .program:
+            return .executableTarget(name: row.name, dependencies: dependencies, swiftSettings: strict)
+        }
+    }
+    + tested.filter { testedNow.contains($0.name) }.map { test in
+        .testTarget(
+            name: test.name + "Tests",
+            dependencies: ([test.name] + test.needs).map { .byName(name: $0) } + test.products,
+            swiftSettings: strict)
+    }
+
+let packages: [(users: Set<String>, dependency: Package.Dependency)] = [
+    (["apus", "apusd"], .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")),
+    (["Linux"], .package(url: "https://github.com/apple/swift-system", from: "1.4.0")),
+    (["Store"], .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0")),
+    (["ControlPlane"], .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.10.0")),
+    (["ControlPlane", "apusd"], .package(url: "https://github.com/apple/swift-log", from: "1.6.0")),
+    (["ControlPlane"], .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0")),
+    (["ControlPlane"], .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.29.0")),
+    (["ControlPlane"], .package(url: "https://github.com/apple/swift-nio", from: "2.80.0")),
+]
+
+let package = Package(
+    name: "apus",
+    products: rows.filter { wanted.contains($0.name) }.compactMap { row in
+        if case .program = row.kind { .executable(name: row.name, targets: [row.name]) } else { nil }
+    },
+    dependencies: packages.filter { !$0.users.isDisjoint(with: wanted) }.map(\.dependency),
+    targets: targets,
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+// The provisioning endpoint: routes, registration, certificates, releases, events.

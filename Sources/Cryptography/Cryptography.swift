@@ -1,0 +1,1 @@
+// Hashes, signatures, certificate requests and certificates over OpenSSL; the only module that imports it.

@@ -1,0 +1,1 @@
+// HTTPS over libcurl: bounded, resumable, cancellable; the only module that imports it.

@@ -1,0 +1,1 @@
+// Virtual machines, networks and faults: rehearsals of real scenarios on real firmware.

@@ -1,0 +1,1 @@
+// Writes, verifies and compares slots; the streaming pipeline; the boot record on disk.

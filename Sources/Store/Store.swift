@@ -1,0 +1,1 @@
+// What the server keeps: repository protocols, and SQLite behind them.

@@ -1,0 +1,5 @@
+// Composition only.
+@main
+struct Main {
+    static func main() {}
+}
