@@ -1,0 +1,85 @@
+# Apus: every command that a newcomer needs. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint unit lab boot-artifact release bench packages packages-lab tools node base os clean
+SHELL := /bin/sh
+
+OUT := .out
+SWIFT ?= swift
+DEBUG_BUILD := $(SWIFT) build --scratch-path .build
+# The node's programs: small, self-contained but for C libraries, which come from Debian 13 later.
+NODE_BUILD := $(SWIFT) build --scratch-path .build-release -c release --static-swift-stdlib \
+	-Xswiftc -Osize -Xswiftc -gnone -Xlinker --gc-sections
+STAGE := scripts/stage.sh
+APUS := .build/debug/apus
+
+VERSION ?= 0.1.0
+SITE ?=
+SCENARIO ?= all
+WAIT ?= yes
+# The scenarios that guard the main line; `make lab SCENARIO=all` runs every one.
+MAIN_LINE := provision-pxe upgrade-commit rollback-unhealthy rollback-panic rollback-hang committed-slot-fails upgrade-corrupt
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+packages:
+	@scripts/install-packages.sh build
+
+packages-lab: packages
+	@scripts/install-packages.sh lab
+
+lint: ## check the format of every source file
+	@$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+unit: packages ## unit and integration tests against real parts
+	@$(SWIFT) test --scratch-path .build --parallel
+
+check: lint unit ## the quick loop: lint and unit tests
+
+tools: packages
+	@$(DEBUG_BUILD) --product apusd
+	@$(DEBUG_BUILD) --product apus
+
+node: packages
+	@$(NODE_BUILD) --product apus-init
+	@$(NODE_BUILD) --product apus-agent
+	@mkdir -p $(OUT)/node
+	@for program in apus-init apus-agent; do \
+		strip -s -o $(OUT)/node/$$program .build-release/release/$$program; done
+
+base: node
+	@scripts/sysroot.sh
+	@initramfs/build.sh --init $(OUT)/node/apus-init
+
+os: node
+	@scripts/sysroot.sh
+	@os/build.sh --agent $(OUT)/node/apus-agent --version $(VERSION)
+
+boot-artifact: tools base ## the boot artifact; SITE=trust.json builds a site's facts in
+	@$(APUS) boot-artifact --base $(OUT)/base --tools $(OUT)/tools --output $(OUT)/apus-boot.efi \
+		$(if $(SITE),--site $(SITE))
+
+release: tools base os ## an OS release: VERSION=1.2.3 [SITE=trust.json]
+	@$(APUS) release build --root $(OUT)/os/root.tar --version $(VERSION) --base $(OUT)/base \
+		--tools $(OUT)/tools --output $(OUT)/releases/$(VERSION) $(if $(SITE),--site $(SITE))
+
+lab: packages-lab tools base os ## rehearse on virtual machines: SCENARIO="name name" or all
+	@$(APUS) lab $(SCENARIO)
+
+demo: packages-lab tools base os ## from blank hardware to a rolled-back upgrade; WAIT=no ends at once
+	@$(APUS) demo $(if $(filter no,$(WAIT)),--no-wait)
+
+test: ## everything that guards the main line: what CI runs
+	@$(STAGE) begin
+	@status=0; { \
+	$(STAGE) run 'install packages' $(MAKE) --no-print-directory packages-lab && \
+	$(STAGE) run 'format lint' $(MAKE) --no-print-directory lint && \
+	$(STAGE) run 'build the server, the tools and the tests' $(DEBUG_BUILD) --build-tests && \
+	$(STAGE) run 'unit and integration tests' $(SWIFT) test --scratch-path .build --skip-build --parallel && \
+	$(STAGE) run 'build the node programs' $(MAKE) --no-print-directory node && \
+	$(STAGE) run 'build the boot artifact and the OS' $(MAKE) --no-print-directory base os && \
+	$(STAGE) run 'lab scenarios' $(APUS) lab $(MAIN_LINE); } || status=$$?; \
+	$(STAGE) table; exit $$status
+
+clean: ## remove everything that was built
+	@rm -rf .build .build-release $(OUT) .lab
