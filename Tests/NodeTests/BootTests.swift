@@ -1,0 +1,125 @@
+import Contract
+import Node
+import Testing
+
+@Suite struct KernelArgumentsTests {
+    @Test func wordsAndQuotes() {
+        let arguments = KernelArguments("quiet a=1 b=\"two words\" a=2 c= \n")
+        #expect(arguments["quiet"] == "")
+        #expect(arguments["a"] == "2")
+        #expect(arguments.all("a") == ["1", "2"])
+        #expect(arguments["b"] == "two words")
+        #expect(arguments["c"] == "")
+        #expect(arguments["d"] == nil)
+    }
+
+    @Test func slotNeedsItsRoot() {
+        let line = "panic=10 apus.mode=slot apus.root=ab apus.salt=cd apus.blocks=5 apus.version=1.2"
+        #expect(
+            BootArguments(KernelArguments(line)).mode
+                == .slot(rootHash: "ab", salt: "cd", blocks: 5, version: "1.2"))
+        guard case .unknown(let why) = BootArguments(KernelArguments("apus.mode=slot apus.root=ab")).mode else {
+            Issue.record("accepted a slot without its salt")
+            return
+        }
+        #expect(why.contains("apus.salt"))
+    }
+
+    @Test func kexecNamesItsSlot() {
+        let arguments = BootArguments(KernelArguments("apus.mode=provision apus.slot=b apus.kexec=1"))
+        #expect(arguments.mode == .provision && arguments.slot == "b" && arguments.isKexec)
+    }
+}
+
+@Suite struct EndpointTests {
+    func trust(_ endpoint: String?) -> SiteTrust {
+        SiteTrust(
+            endpoint: endpoint, caCertificate: "PEM", releaseKeys: [], threshold: 1, token: nil, network: nil,
+            clockFloorSeconds: 1)
+    }
+
+    @Test func orderOfTrust() throws {
+        func found(_ line: String?, _ medium: String?, _ artifact: String?, _ dhcp: String?) throws -> String {
+            try Endpoint.discover(
+                commandLine: line, medium: trust(medium), artifact: trust(artifact), dhcp: dhcp
+            ).url
+        }
+        #expect(try found("https://line:1", "https://usb:1", "https://art:1", "https://dhcp:1") == "https://line:1")
+        #expect(try found(nil, "https://usb:1", "https://art:1", "https://dhcp:1") == "https://usb:1")
+        #expect(try found(nil, nil, "https://art:1", "https://dhcp:1") == "https://art:1")
+        #expect(try found("", nil, nil, "https://dhcp:8443/") == "https://dhcp:8443")
+    }
+
+    @Test func noneSaysWhereToGiveOne() {
+        let error = #expect(throws: NodeError.self) {
+            try Endpoint.discover(commandLine: nil, medium: nil, artifact: nil, dhcp: nil)
+        }
+        #expect(error?.description.contains("DHCP option 224") == true)
+    }
+
+    @Test(arguments: ["http://plain:80", "https://", "https://a/b", "https://a b", "https://user@host", "ftp://x"])
+    func malformedEndpointIsNamedWithItsSource(text: String) {
+        let error = #expect(throws: NodeError.self) {
+            try Endpoint.discover(commandLine: nil, medium: nil, artifact: nil, dhcp: text)
+        }
+        #expect(error?.description.contains("DHCP option 224") == true)
+    }
+}
+
+@Suite struct TrustTests {
+    let key = ReleaseKey(keytype: "ed25519", scheme: "ed25519", public: "00")
+
+    func trust(_ certificate: String?, keys: [ReleaseKey], threshold: Int = 1, token: String? = nil) -> SiteTrust {
+        SiteTrust(
+            endpoint: nil, caCertificate: certificate, releaseKeys: keys, threshold: threshold, token: token,
+            network: nil, clockFloorSeconds: 1)
+    }
+
+    @Test func mediumCompletesTheArtifact() throws {
+        let joined = try TrustSources.join(
+            medium: trust(nil, keys: [], threshold: 0, token: "t"), artifact: trust("PEM", keys: [key]))
+        #expect(joined.caCertificate == "PEM" && joined.releaseKeys == [key] && joined.threshold == 1)
+        #expect(joined.token == "t")
+    }
+
+    @Test func withoutKeysOrCertificateNothingIsBelieved() {
+        #expect(throws: NodeError.self) { try TrustSources.join(medium: nil, artifact: nil) }
+        #expect(throws: NodeError.self) { try TrustSources.join(medium: nil, artifact: trust(nil, keys: [key])) }
+        #expect(throws: NodeError.self) { try TrustSources.join(medium: nil, artifact: trust("PEM", keys: [])) }
+        #expect(throws: NodeError.self) {
+            try TrustSources.join(medium: nil, artifact: trust("PEM", keys: [key], threshold: 2))
+        }
+        #expect(throws: NodeError.self) {
+            try TrustSources.join(medium: nil, artifact: trust("PEM", keys: [key], threshold: 0))
+        }
+    }
+}
+
+@Suite struct ConsoleTextTests {
+    @Test func codeIsFiveLinesOfItsOwnShape() {
+        let lines = BigText.render("A1")
+        #expect(lines == [" ###     #", "#   #   ##", "#####    #", "#   #    #", "#   #   ###"])
+    }
+
+    @Test func everyCodeCharacterHasAShape() {
+        let shapes = "0123456789ABCDEFGHJKMNPQRSTVWXYZ-".map { BigText.render(String($0)) }
+        #expect(Set(shapes).count == 33)
+        #expect(shapes.allSatisfy { $0.count == 5 && $0.allSatisfy { $0.utf8.count <= 5 } })
+    }
+
+    @Test func serialPortOfTheFirmware() throws {
+        var table = [UInt8](repeating: 0, count: 80)
+        table.replaceSubrange(0..<4, with: Array("SPCR".utf8))
+        table[4] = 80
+        table[40] = 1
+        table[44] = 0xf8
+        table[45] = 0x02
+        table[58] = 7
+        table[9] = 0 &- table.reduce(0, &+)
+        let port = try #require(ConsolePort(table: table))
+        #expect(port.isIOPort && port.address == 0x2f8 && port.baud == 115_200)
+        #expect(port.terminal(among: [("ttyS0", 0x3f8, 0), ("ttyS1", 0x2f8, 0)]) == "ttyS1")
+        table[50] ^= 1
+        #expect(ConsolePort(table: table) == nil, "a wrong checksum is not believed")
+    }
+}
