@@ -51,7 +51,7 @@ let rows: [Row] = [
 
     // The node.
     Row(name: "Linux", kind: .module, needs: ["CLinux", "CKmod"], products: [systemPackage]),
-    Row(name: "Fetch", kind: .module, needs: ["CCurl", "Linux"]),
+    Row(name: "Fetch", kind: .module, needs: ["CCurl", "Contract", "Linux"]),
     Row(name: "Firmware", kind: .module, needs: ["CEFI", "Linux", "Decisions"]),
     Row(name: "Partitions", kind: .module, needs: ["CFdisk", "Linux", "Decisions"]),
     Row(name: "Slots", kind: .module, needs: ["CZstd", "Release", "Decisions", "Fetch", "Linux", "Cryptography"]),

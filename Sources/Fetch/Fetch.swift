@@ -1,1 +1,0 @@
-// HTTPS over libcurl: bounded, resumable, cancellable; the only module that imports it.
