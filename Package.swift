@@ -22,7 +22,6 @@ struct Row {
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
@@ -50,7 +49,7 @@ let rows: [Row] = [
     Row(name: "Decisions", kind: .module, needs: ["Contract", "Release"]),
 
     // The node.
-    Row(name: "Linux", kind: .module, needs: ["CLinux", "CKmod"], products: [systemPackage]),
+    Row(name: "Linux", kind: .module, needs: ["Contract", "CLinux", "CKmod"]),
     Row(name: "Fetch", kind: .module, needs: ["CCurl", "Contract", "Linux"]),
     Row(name: "Firmware", kind: .module, needs: ["CEFI", "Linux", "Decisions"]),
     Row(name: "Partitions", kind: .module, needs: ["CFdisk", "Linux", "Decisions"]),
@@ -89,9 +88,9 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Cryptography", [], []),
     ("Release", ["Cryptography", "Contract"], []),
     ("Decisions", ["Contract", "Release"], []),
-    ("Linux", ["CLinux"], []),
+    ("Linux", ["CLinux", "Contract"], []),
     ("Fetch", ["Linux"], []),
-    ("Firmware", [], []),
+    ("Firmware", ["Decisions", "Linux"], []),
     ("Partitions", ["Decisions", "Linux"], []),
     ("Slots", ["Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
     ("Sequences", ["Contract", "Decisions"], []),
@@ -142,7 +141,6 @@ let targets: [Target] =
 
 let packages: [(users: Set<String>, dependency: Package.Dependency)] = [
     (["apus", "apusd"], .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")),
-    (["Linux"], .package(url: "https://github.com/apple/swift-system", from: "1.4.0")),
     (["Store"], .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0")),
     (["ControlPlane"], .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.10.0")),
     (["ControlPlane", "apusd"], .package(url: "https://github.com/apple/swift-log", from: "1.6.0")),
