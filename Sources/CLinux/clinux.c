@@ -137,6 +137,7 @@ int apus_realpath(const char *path, char *buffer, size_t count) {
 int apus_memfd(const char *name) { RESULT(memfd_create(name, MFD_CLOEXEC)); }
 int apus_pipe(int fds[2]) { RESULT(pipe2(fds, O_CLOEXEC)); }
 int apus_dup2(int from, int to) { RESULT(dup2(from, to)); }
+int apus_seek_start(int fd) { RESULT(lseek(fd, 0, SEEK_SET)); }
 
 int apus_set_nonblocking(int fd, int on) {
     int flags = fcntl(fd, F_GETFL);

@@ -59,6 +59,7 @@ int apus_realpath(const char *path, char *buffer, size_t count);
 int apus_memfd(const char *name);
 int apus_pipe(int fds[2]);
 int apus_dup2(int from, int to);
+int apus_seek_start(int fd);
 int apus_set_nonblocking(int fd, int on);
 int apus_sync_filesystem(int fd);
 // flock(2) LOCK_EX | LOCK_NB.
