@@ -1,1 +1,0 @@
-// What the server keeps: repository protocols, and SQLite behind them.
