@@ -62,7 +62,7 @@ struct StoreTests {
     @Test func replacesProgressOfAStepByItsNextReport() async throws {
         let id = try Sample.nodeID("a")
         let sequences = try await store.write { transaction in
-            try (1...3).map { done in
+            try (UInt64(1)...3).map { done in
                 let step = StepReport(
                     sequence: "provision", step: "stream-image", state: .progress, done: done, milliseconds: 1)
                 try transaction.removeProgress(node: id, sequence: "provision", step: "stream-image")
