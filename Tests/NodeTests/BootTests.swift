@@ -12,23 +12,6 @@ import Testing
         #expect(arguments["c"] == "")
         #expect(arguments["d"] == nil)
     }
-
-    @Test func slotNeedsItsRoot() {
-        let line = "panic=10 apus.mode=slot apus.root=ab apus.salt=cd apus.blocks=5 apus.version=1.2"
-        #expect(
-            BootArguments(KernelArguments(line)).mode
-                == .slot(rootHash: "ab", salt: "cd", blocks: 5, version: "1.2"))
-        guard case .unknown(let why) = BootArguments(KernelArguments("apus.mode=slot apus.root=ab")).mode else {
-            Issue.record("accepted a slot without its salt")
-            return
-        }
-        #expect(why.contains("apus.salt"))
-    }
-
-    @Test func kexecNamesItsSlot() {
-        let arguments = BootArguments(KernelArguments("apus.mode=provision apus.slot=b apus.kexec=1"))
-        #expect(arguments.mode == .provision && arguments.slot == "b" && arguments.isKexec)
-    }
 }
 
 @Suite struct EndpointTests {
