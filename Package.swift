@@ -53,7 +53,9 @@ let rows: [Row] = [
     Row(name: "Fetch", kind: .module, needs: ["CCurl", "Contract", "Linux"]),
     Row(name: "Firmware", kind: .module, needs: ["CEFI", "Linux", "Decisions"]),
     Row(name: "Partitions", kind: .module, needs: ["CFdisk", "Linux", "Decisions"]),
-    Row(name: "Slots", kind: .module, needs: ["CZstd", "Release", "Decisions", "Fetch", "Linux", "Cryptography"]),
+    Row(
+        name: "Slots", kind: .module,
+        needs: ["CZstd", "Contract", "Release", "Decisions", "Fetch", "Linux", "Cryptography"]),
     Row(name: "Sequences", kind: .module, needs: ["Contract", "Decisions", "Release"]),
     Row(
         name: "Node", kind: .module,

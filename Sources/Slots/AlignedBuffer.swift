@@ -1,0 +1,110 @@
+public import Linux
+
+/// Memory whose address suits direct input and output: a multiple of 4096 (open(2), "O_DIRECT").
+public final class AlignedBuffer {
+    /// The memory.
+    public let bytes: UnsafeMutableRawBufferPointer
+
+    /// Allocates `count` bytes, zeroed.
+    public init(count: Int) {
+        bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4096)
+        bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    deinit { bytes.deallocate() }
+
+    /// The first `count` bytes.
+    public func prefix(_ count: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
+    }
+}
+
+extension BlockDevice {
+    /// Reads any `count` bytes at any offset; rounds to sectors inside.
+    public func readBytes(at offset: UInt64, count: Int) throws -> [UInt8] {
+        guard count >= 0, offset <= sizeBytes, UInt64(count) <= sizeBytes - offset else {
+            throw DeviceRangeError(offset: offset, count: count, sizeBytes: sizeBytes)
+        }
+        guard count > 0 else { return [] }
+        let sector = UInt64(sectorSizeBytes)
+        let start = offset / sector * sector
+        let end = min((offset + UInt64(count) + sector - 1) / sector * sector, sizeBytes)
+        let buffer = AlignedBuffer(count: Int(end - start))
+        try read(at: start, into: buffer.bytes)
+        return Array(buffer.bytes[Int(offset - start)..<Int(offset - start) + count])
+    }
+
+    /// Writes `bytes`, which must be whole sectors, through aligned memory.
+    func writeSectors(_ bytes: [UInt8], at offset: UInt64) throws {
+        let buffer = AlignedBuffer(count: bytes.count)
+        buffer.bytes.copyBytes(from: bytes)
+        try write(UnsafeRawBufferPointer(buffer.bytes), at: offset)
+    }
+
+    /// Writes zeros over `count` bytes, whole sectors.
+    func writeZeros(at offset: UInt64, count: UInt64) throws {
+        let buffer = AlignedBuffer(count: Int(min(count, 1 << 20)))
+        var done: UInt64 = 0
+        while done < count {
+            let piece = Int(min(count - done, UInt64(buffer.bytes.count)))
+            try write(UnsafeRawBufferPointer(buffer.prefix(piece)), at: offset + done)
+            done += UInt64(piece)
+        }
+    }
+}
+
+/// A read or write outside a device.
+public struct DeviceRangeError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Where, in bytes.
+    public var offset: UInt64
+    /// How many bytes.
+    public var count: Int
+    /// The device's size in bytes.
+    public var sizeBytes: UInt64
+
+    /// What was tried.
+    public var description: String {
+        "\(count) bytes at \(offset) are outside a device of \(sizeBytes) bytes"
+    }
+}
+
+/// A part of a device as a device of its own: a partition of a disk image, for instance.
+public final class DeviceWindow: BlockDevice {
+    private let device: any BlockDevice
+    private let offset: UInt64
+    /// The window's size in bytes.
+    public let sizeBytes: UInt64
+    /// The device's sector size in bytes.
+    public var sectorSizeBytes: Int { device.sectorSizeBytes }
+
+    /// Opens `sizeBytes` bytes at `offset`, both multiples of the sector size; throws `DeviceRangeError`.
+    public init(of device: any BlockDevice, at offset: UInt64, sizeBytes: UInt64) throws {
+        guard offset <= device.sizeBytes, sizeBytes <= device.sizeBytes - offset,
+            offset.isMultiple(of: UInt64(device.sectorSizeBytes))
+        else { throw DeviceRangeError(offset: offset, count: Int(clamping: sizeBytes), sizeBytes: device.sizeBytes) }
+        self.device = device
+        self.offset = offset
+        self.sizeBytes = sizeBytes
+    }
+
+    private func check(_ start: UInt64, _ count: Int) throws {
+        guard start <= sizeBytes, UInt64(count) <= sizeBytes - start else {
+            throw DeviceRangeError(offset: start, count: count, sizeBytes: sizeBytes)
+        }
+    }
+
+    /// Reads within the window; throws `DeviceRangeError` outside it.
+    public func read(at start: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        try check(start, buffer.count)
+        try device.read(at: offset + start, into: buffer)
+    }
+
+    /// Writes within the window; throws `DeviceRangeError` outside it.
+    public func write(_ bytes: UnsafeRawBufferPointer, at start: UInt64) throws {
+        try check(start, bytes.count)
+        try device.write(bytes, at: offset + start)
+    }
+
+    /// Flushes the whole device.
+    public func flush() throws { try device.flush() }
+}
