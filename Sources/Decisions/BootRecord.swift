@@ -149,6 +149,7 @@ public enum StartTarget: Hashable, Sendable, CaseIterable, Codable, CustomString
         }
     }
 
+    /// Reads the JSON form; throws where it is not valid.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
@@ -162,6 +163,7 @@ public enum StartTarget: Hashable, Sendable, CaseIterable, Codable, CustomString
         }
     }
 
+    /// Writes the JSON form.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

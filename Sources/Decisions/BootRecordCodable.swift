@@ -38,6 +38,7 @@ extension BootRecord: Codable {
         }
     }
 
+    /// Writes the JSON form.
     public func encode(to encoder: any Encoder) throws {
         try preserved.encode(to: encoder)
         var container = encoder.container(keyedBy: Key.self)

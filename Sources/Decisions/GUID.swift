@@ -46,8 +46,10 @@ public struct GUID: Hashable, Sendable, Codable, Comparable, CustomStringConvert
     /// The text form.
     public var description: String { text }
 
+    /// Orders by the text form.
     public static func < (left: GUID, right: GUID) -> Bool { left.text < right.text }
 
+    /// Reads the JSON form; throws where it is not valid.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let guid = GUID(try container.decode(String.self)) else {
@@ -56,6 +58,7 @@ public struct GUID: Hashable, Sendable, Codable, Comparable, CustomStringConvert
         self = guid
     }
 
+    /// Writes the JSON form.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(text)

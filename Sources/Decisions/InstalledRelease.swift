@@ -69,6 +69,7 @@ extension InstalledRelease: Codable {
         case release, version, epoch, architecture, rootHash, salt, blocks, ukiDigest, ukiBytes
     }
 
+    /// Reads the JSON form; throws where it is not valid.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         release = try container.decodeIfPresent(Digest256.self, forKey: .release)
@@ -88,6 +89,7 @@ extension InstalledRelease: Codable {
         preserved = try PreservedFields(from: decoder, besides: Key.self)
     }
 
+    /// Writes the JSON form.
     public func encode(to encoder: any Encoder) throws {
         try preserved.encode(to: encoder)
         var container = encoder.container(keyedBy: Key.self)
@@ -106,6 +108,7 @@ extension InstalledRelease: Codable {
 extension SlotContents: Codable {
     private enum Key: String, CodingKey { case state, release, installed }
 
+    /// Reads the JSON form; throws where it is not valid.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         switch try container.decode(String.self, forKey: .state) {
@@ -118,6 +121,7 @@ extension SlotContents: Codable {
         }
     }
 
+    /// Writes the JSON form.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         switch self {

@@ -1,1 +1,0 @@
-// The provisioning, boot, upgrade and repair sequences as lists of named steps, their runner, their effects.
