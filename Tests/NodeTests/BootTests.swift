@@ -106,3 +106,65 @@ import Testing
         #expect(ConsolePort(table: table) == nil, "a wrong checksum is not believed")
     }
 }
+
+@Suite struct StepLineTests {
+    func report(_ state: StepReport.State, done: UInt64? = nil, milliseconds: Int64 = 0) -> StepReport {
+        StepReport(
+            sequence: "provision", step: "stream-image", state: state, done: done,
+            total: done == nil ? nil : 1000 << 20,
+            unit: done == nil ? nil : "bytes", milliseconds: milliseconds)
+    }
+
+    @Test func aStepReadsFromStartToEnd() {
+        var text = ConsoleText()
+        #expect(text.line(for: report(.started)) == "provision: stream-image ...")
+        #expect(text.line(for: report(.progress, done: 0)) == "provision: stream-image 0 % (0 of 1000 MiB)")
+        #expect(text.line(for: report(.progress, done: 50 << 20, milliseconds: 500)) == nil, "still the first tenth")
+        #expect(
+            text.line(for: report(.progress, done: 100 << 20, milliseconds: 900))
+                == "provision: stream-image 10 % (100 of 1000 MiB)")
+        #expect(
+            text.line(for: report(.progress, done: 110 << 20, milliseconds: 12_000)) != nil, "a slow one shows it lives"
+        )
+        #expect(text.line(for: report(.finished, milliseconds: 12_345)) == "provision: stream-image done in 12.3 s")
+    }
+
+    @Test func theCodeStandsLargeAndPlain() {
+        let lines = ConsoleText.challenge("ABCD-1234", reason: "no token")
+        #expect(lines.contains { $0.contains("    ABCD-1234") })
+        #expect(lines.contains { $0.contains("apus node approve NODE ABCD-1234") })
+        #expect(lines.allSatisfy { $0.utf8.count <= 80 })
+    }
+
+    @Test func controlCharactersDoNotReachTheTerminal() {
+        #expect(ConsoleText.printable("a\u{1b}[2Jb") == "a?[2Jb")
+    }
+}
+
+@Suite struct InterfaceChoiceTests {
+    let interfaces = [
+        PhysicalInterface(name: "eth0", address: "52:54:00:00:00:01", hasCarrier: false),
+        PhysicalInterface(name: "eth1", address: "52:54:00:00:00:02", hasCarrier: true),
+    ]
+
+    @Test func thoseWithACableComeFirst() throws {
+        let attempts = try InterfaceChoice.attempts(wanted: [], bond: false, among: interfaces)
+        #expect(attempts.map { $0.map(\.name) } == [["eth1"], ["eth0"]])
+    }
+
+    @Test func namedOnesOnly() throws {
+        let one = try InterfaceChoice.attempts(wanted: ["52:54:00:00:00:01"], bond: false, among: interfaces)
+        #expect(one.map { $0.map(\.name) } == [["eth0"]])
+        let both = try InterfaceChoice.attempts(
+            wanted: ["52:54:00:00:00:02", "52:54:00:00:00:01"], bond: true, among: interfaces)
+        #expect(both.map { $0.map(\.name) } == [["eth1", "eth0"]])
+    }
+
+    @Test func whatIsMissingIsNamed() {
+        #expect(throws: NodeError.self) { try InterfaceChoice.attempts(wanted: [], bond: false, among: []) }
+        let error = #expect(throws: NodeError.self) {
+            try InterfaceChoice.attempts(wanted: ["52:54:00:00:00:09"], bond: false, among: interfaces)
+        }
+        #expect(error?.description.contains("52:54:00:00:00:09") == true)
+    }
+}
