@@ -178,3 +178,13 @@ final class AlignedBuffer {
 
     deinit { free(base) }
 }
+
+extension FileBlockDevice {
+    /// Makes the kernel read a disk's partition table again; `EBUSY` while one of its partitions is in use.
+    public static func rereadPartitions(of path: String) throws(SystemError) {
+        let disk = try OwnedDescriptor(opening: path, .read)
+        try check(
+            apus_block_reread_partitions(disk.rawValue), "read the partition table again of", path,
+            detail: "one of its partitions may be mounted")
+    }
+}

@@ -77,6 +77,18 @@ public enum Files {
         }
     }
 
+    /// Reads at most the first `count` bytes of a file, in one go.
+    public static func readPrefix(_ path: String, bytes count: Int) throws(SystemError) -> [UInt8] {
+        let file = try OwnedDescriptor(opening: path, .read)
+        var bytes: [UInt8] = []
+        while bytes.count < count {
+            let part = try file.read(atMost: count - bytes.count)
+            if part.isEmpty { break }
+            bytes += part
+        }
+        return bytes
+    }
+
     /// Reads a whole small text file without the white space at its ends; invalid UTF-8 is replaced.
     public static func readText(_ path: String, limitBytes: Int = 64 << 10) throws(SystemError) -> String {
         String(decoding: trimmed(try read(path, limitBytes: limitBytes)), as: UTF8.self)

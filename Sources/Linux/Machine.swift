@@ -135,6 +135,6 @@ public enum Randomness {
         var bytes = try bytes(16)
         bytes[6] = bytes[6] & 0x0f | 0x40
         bytes[8] = bytes[8] & 0x3f | 0x80
-        return GUID(bigEndian: bytes).description
+        return StoredUUID(bigEndian: bytes).description
     }
 }

@@ -1,6 +1,6 @@
 /// A UUID in text with lower-case digits, and the mixed-endian bytes in which GPT and UEFI store it
 /// (UEFI 2.10, appendix A: the first three fields are little endian).
-public struct GUID: Hashable, Sendable, CustomStringConvertible {
+public struct StoredUUID: Hashable, Sendable, CustomStringConvertible {
     /// 16 bytes in the order of the text.
     private let bytes: [UInt8]
 
