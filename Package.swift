@@ -63,6 +63,9 @@ let rows: [Row] = [
             "Contract", "Sequences", "Decisions", "Release", "Slots", "Fetch", "Firmware", "Partitions", "Linux",
             "Cryptography",
         ]),
+    Row(
+        name: "Agent", kind: .module,
+        needs: ["Contract", "Node", "Sequences", "Decisions", "Release", "Slots", "Fetch", "Firmware", "Linux"]),
     Row(name: "Simulation", kind: .module, needs: ["Sequences", "Decisions", "Release", "Slots", "Linux"]),
 
     // The builder's and operator's side.
@@ -77,7 +80,7 @@ let rows: [Row] = [
 
     // Programs: composition only.
     Row(name: "apus-init", kind: .program, needs: ["Node", "Sequences", "Linux"]),
-    Row(name: "apus-agent", kind: .program, needs: ["Node", "Sequences", "Linux"]),
+    Row(name: "apus-agent", kind: .program, needs: ["Agent"]),
     Row(name: "apusd", kind: .program, needs: ["ControlPlane", "Store", "Contract"], products: [argumentParser, logging]),
     Row(
         name: "apus", kind: .program, needs: ["Contract", "Release", "Packing", "Fetch", "Lab", "Cryptography"],
@@ -97,6 +100,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Slots", ["Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
     ("Sequences", ["Contract", "Decisions"], []),
     ("Node", ["Contract", "Decisions", "Sequences", "Linux", "Fetch", "Cryptography", "Release"], []),
+    ("Agent", ["Contract", "Decisions", "Linux", "Node"], []),
     ("Simulation", ["Decisions", "Release", "Slots", "Sequences", "Linux", "Packing", "Partitions", "Cryptography"], []),
     ("Packing", ["Release", "Cryptography", "Linux"], []),
     ("Lab", ["Linux", "Contract"], []),

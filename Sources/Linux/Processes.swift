@@ -149,6 +149,9 @@ public enum Processes {
     /// The process id of this program.
     public static var ownID: Int32 { getpid() }
 
+    /// The user that this process acts as.
+    public static var ownUser: UInt32 { geteuid() }
+
     private static func inputDescriptor(_ input: [UInt8]) throws(SystemError) -> OwnedDescriptor {
         guard !input.isEmpty else { return OwnedDescriptor(adopting: -1, path: "") }
         // A file in memory instead of a pipe: nobody has to feed it while the program runs.
