@@ -1,4 +1,4 @@
-public import Contract
+import Contract
 
 /// The operator's own checks in a file `health.json`, beside the executables of a `health.d` directory.
 public struct HealthConfiguration: Sendable, Codable, Equatable {
