@@ -1,0 +1,16 @@
+internal import Foundation
+
+/// A directory for intermediate files that goes when the build is over, however it ends.
+final class ScratchDirectory {
+    let path: String
+
+    /// Makes a directory beside `output`, so that what is finished can be renamed into place.
+    init(beside output: String) throws(PackingError) {
+        let template = output + ".part-XXXXXX"
+        var name = template.utf8CString.map { $0 }
+        guard mkdtemp(&name) != nil else { throw .system("cannot make a directory beside '\(output)'") }
+        path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
