@@ -70,7 +70,8 @@ let rows: [Row] = [
 
     // The builder's and operator's side.
     Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux"]),
-    Row(name: "Lab", kind: .module, needs: ["Contract", "Linux", "CLinux"]),
+    Row(name: "Operator", kind: .module, needs: ["Contract", "Fetch"]),
+    Row(name: "Lab", kind: .module, needs: ["Contract", "Operator", "Fetch", "Cryptography"]),
 
     // The server.
     Row(name: "Store", kind: .module, needs: ["Contract"], products: [grdb]),
@@ -83,7 +84,7 @@ let rows: [Row] = [
     Row(name: "apus-agent", kind: .program, needs: ["Agent"]),
     Row(name: "apusd", kind: .program, needs: ["ControlPlane", "Store", "Contract"], products: [argumentParser, logging]),
     Row(
-        name: "apus", kind: .program, needs: ["Contract", "Release", "Packing", "Fetch", "Lab", "Cryptography"],
+        name: "apus", kind: .program, needs: ["Contract", "Release", "Packing", "Fetch", "Operator", "Lab", "Cryptography"],
         products: [argumentParser]),
 ]
 
@@ -103,7 +104,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Agent", ["Contract", "Decisions", "Linux", "Node"], []),
     ("Simulation", ["Decisions", "Release", "Slots", "Sequences", "Linux", "Packing", "Partitions", "Cryptography"], []),
     ("Packing", ["Release", "Cryptography", "Linux"], []),
-    ("Lab", ["Linux", "Contract"], []),
+    ("Lab", ["Contract"], []),
     ("Store", ["Contract"], []),
     ("ControlPlane", ["Contract", "Store", "Release", "Cryptography"], [hummingbird, hummingbirdTesting]),
 ]
