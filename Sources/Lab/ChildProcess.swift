@@ -16,10 +16,10 @@ final class ChildProcess {
         var command: [String]
         /// Variables set beside the lab's own.
         var environment: [String: String] = [:]
-        /// The folder in which it starts.
-        var directory: String?
         /// The file that takes its output and its errors, appended to; nil discards both.
         var logPath: String?
+        /// Whether output and errors go where the lab's own go; then there is no log.
+        var inheritsOutput = false
         /// A descriptor that the program finds as number 3.
         var descriptor: Int32?
     }
@@ -30,11 +30,15 @@ final class ChildProcess {
     /// (`PR_SET_PDEATHSIG`, prctl(2)), which `posix_spawn` cannot ask for.
     init(_ setup: Setup) throws(LabError) {
         name = setup.command.first.map { String($0.split(separator: "/").last ?? "") } ?? "?"
+        let command = ["setpriv", "--pdeathsig", "KILL", "--"] + setup.command
+        if setup.inheritsOutput {
+            processID = try ChildProcess.spawn(command, setup: setup, output: 1, errors: 2)
+            return
+        }
         let log = open(setup.logPath ?? "/dev/null", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard log >= 0 else { throw LabError("cannot open the log '\(setup.logPath ?? "")': \(lastError())") }
         defer { close(log) }
-        processID = try ChildProcess.spawn(
-            ["setpriv", "--pdeathsig", "KILL", "--"] + setup.command, setup: setup, output: log, errors: log)
+        processID = try ChildProcess.spawn(command, setup: setup, output: log, errors: log)
     }
 
     private init(name: String, processID: pid_t) {
@@ -70,6 +74,11 @@ final class ChildProcess {
         killNow()
     }
 
+    /// Sends a signal to its whole process group.
+    func signal(_ number: Int32) {
+        if isRunning { kill(-processID, number) }
+    }
+
     /// Kills its process group and reaps it: for a virtual machine, this is the power cord.
     func killNow() {
         guard isRunning else { return }
@@ -92,11 +101,12 @@ extension ChildProcess {
 
     /// Runs a program to its end and takes its output.
     static func run(
-        _ command: [String], directory: String? = nil, environment: [String: String] = [:], input: String? = nil
+        _ command: [String], environment: [String: String] = [:], input: String? = nil
     ) throws(LabError) -> Result {
         var ends: [Int32] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw LabError("cannot make a pipe: \(lastError())") }
-        let setup = Setup(command: command, environment: environment, directory: directory)
+        guard pipe(&ends) == 0 else { throw LabError("cannot make a pipe: \(lastError())") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let setup = Setup(command: command, environment: environment)
         let processID: pid_t
         do {
             processID = try spawn(command, setup: setup, output: ends[1], errors: ends[1], input: input)
@@ -116,9 +126,9 @@ extension ChildProcess {
     /// Runs a program that must succeed; the error quotes the end of its output.
     @discardableResult
     static func check(
-        _ command: [String], directory: String? = nil, environment: [String: String] = [:], input: String? = nil
+        _ command: [String], environment: [String: String] = [:], input: String? = nil
     ) throws(LabError) -> String {
-        let result = try run(command, directory: directory, environment: environment, input: input)
+        let result = try run(command, environment: environment, input: input)
         guard result.exitCode == 0 else {
             let tail = result.output.split(separator: "\n").suffix(5).joined(separator: " / ")
             throw LabError("'\(command.joined(separator: " "))' failed with code \(result.exitCode): \(tail)")
@@ -147,7 +157,6 @@ extension ChildProcess {
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, errors, 2)
         if let descriptor = setup.descriptor { posix_spawn_file_actions_adddup2(&actions, descriptor, 3) }
-        if let directory = setup.directory { posix_spawn_file_actions_addchdir_np(&actions, directory) }
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

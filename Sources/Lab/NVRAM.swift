@@ -90,7 +90,7 @@ struct NVRAM {
     func write(to path: String) throws {
         var store: [UInt8] = []
         for variable in variables {
-            let name = Array(variable.name.utf16).flatMap { [UInt8($0 & 0xff), UInt8($0 >> 8)] } + [0, 0]
+            let name = variable.name.utf16.flatMap(\.littleEndianBytes) + [0, 0]
             store += [0xaa, 0x55, 0x3f, 0x00]
             store += variable.attributes.littleEndianBytes
             store += variable.authentication
@@ -182,12 +182,12 @@ extension NVRAM {
 
     /// Sets the committed order.
     mutating func setBootOrder(_ order: [UInt16]) {
-        set("BootOrder", to: order.flatMap { [UInt8($0 & 0xff), UInt8($0 >> 8)] })
+        set("BootOrder", to: order.flatMap(\.littleEndianBytes))
     }
 
     /// Sets or removes the entry that the firmware starts once.
     mutating func setBootNext(_ number: UInt16?) {
-        set("BootNext", to: number.map { [UInt8($0 & 0xff), UInt8($0 >> 8)] })
+        set("BootNext", to: number.map(\.littleEndianBytes))
     }
 }
 

@@ -70,7 +70,7 @@ final class Network {
         stopServing()
         guard kind == .namespace else { return }
         dhcp = try ChildProcess(
-            .init(command: dhcpCommand(offer), directory: directory, logPath: directory + "/dnsmasq.log"))
+            .init(command: dhcpCommand(offer), logPath: directory + "/dnsmasq.log"))
         guard dhcp?.isRunning ?? false else { throw LabError("dnsmasq ended at once; see '\(directory)/dnsmasq.log'") }
     }
 

@@ -143,7 +143,7 @@ final class QMPConnection {
         var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&watched, 1, milliseconds) > 0 else { return }
         var piece = [UInt8](repeating: 0, count: 16384)
-        let count = recv(descriptor, &piece, piece.count, Int32(MSG_DONTWAIT.rawValue))
+        let count = recv(descriptor, &piece, piece.count, Int32(MSG_DONTWAIT))
         if count == 0 { isClosed = true }
         guard count > 0 else { return }
         pending += piece[..<count]
@@ -166,7 +166,7 @@ final class QMPConnection {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { throw LabError("QEMU's monitor is gone: \(lastError())") }
             sent += count

@@ -1,5 +1,5 @@
 public import Contract
-public import Fetch
+import Fetch
 import FoundationEssentials
 
 /// The operator's side of the API, one function a route; blocks its thread.

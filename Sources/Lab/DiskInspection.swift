@@ -1,0 +1,180 @@
+import Contract
+import FoundationEssentials
+import Glibc
+
+/// A machine's disk, looked at and damaged from outside while the machine is off, by the tools that others trust.
+final class DiskInspection {
+    /// A partition as `sfdisk` sees it.
+    struct Partition: Equatable, Sendable {
+        /// Its label.
+        var label: String
+        /// Where it starts, in bytes.
+        var startBytes: UInt64
+        /// Its size in bytes.
+        var sizeBytes: UInt64
+        /// Its UUID in lower case.
+        var uuid: String
+        /// Its type in lower case.
+        var type: String
+    }
+
+    /// The partitions in the order of the table.
+    let partitions: [Partition]
+    private let qcowPath: String
+    private let rawPath: String
+    private let sectorSizeBytes: Int
+
+    /// Converts the disk to a raw image and reads its partition table.
+    init(qcowPath: String, rawPath: String, sectorSizeBytes: Int) throws {
+        self.qcowPath = qcowPath
+        self.rawPath = rawPath
+        self.sectorSizeBytes = sectorSizeBytes
+        try ChildProcess.check(["qemu-img", "convert", "-O", "raw", qcowPath, rawPath])
+        let json = try ChildProcess.check(["sfdisk", "--sector-size", "\(sectorSizeBytes)", "--json", rawPath])
+        partitions = try DiskInspection.parse(sfdisk: json, sectorSizeBytes: UInt64(sectorSizeBytes))
+    }
+
+    /// Reads what `sfdisk --json` says.
+    static func parse(sfdisk json: String, sectorSizeBytes: UInt64) throws -> [Partition] {
+        // Warnings may stand before the document.
+        let document = json.drop { $0 != "{" }
+        let table = try JSONDecoder().decode(JSONValue.self, from: Data(document.utf8))["partitiontable"]
+        guard case .array(let rows)? = table?["partitions"] else { throw LabError("sfdisk sees no partitions") }
+        return rows.compactMap { row in
+            guard case .number(let start)? = row["start"], case .number(let size)? = row["size"] else { return nil }
+            return Partition(
+                label: row["name"]?.text ?? "", startBytes: UInt64(start) * sectorSizeBytes,
+                sizeBytes: UInt64(size) * sectorSizeBytes, uuid: (row["uuid"]?.text ?? "").lowercased(),
+                type: (row["type"]?.text ?? "").lowercased())
+        }
+    }
+
+    /// The partition of that label.
+    func partition(_ label: String) throws(LabError) -> Partition {
+        guard let found = partitions.first(where: { $0.label == label }) else {
+            throw LabError("the disk has no partition '\(label)'")
+        }
+        return found
+    }
+
+    /// Lets `sfdisk` check the table itself.
+    func verifyTable() throws {
+        try ChildProcess.check(["sfdisk", "--sector-size", "\(sectorSizeBytes)", "--verify", rawPath])
+    }
+
+    /// Copies a partition into a file of its own, holes left out, and returns the file's path.
+    func extract(_ label: String) throws -> String {
+        let found = try partition(label)
+        let path = rawPath + "." + label
+        try ChildProcess.check([
+            "dd", "if=\(rawPath)", "of=\(path)", "bs=1M", "conv=sparse", "status=none",
+            "skip=\(found.startBytes >> 20)", "count=\(found.sizeBytes >> 20)",
+        ])
+        truncate(path, off_t(found.sizeBytes))
+        return path
+    }
+
+    /// Zeroes the first MiB and the middle one of a partition in the raw image.
+    func damage(_ label: String) throws {
+        let found = try partition(label)
+        for offset in [found.startBytes, found.startBytes + found.sizeBytes / 2] {
+            try ChildProcess.check([
+                "dd", "if=/dev/zero", "of=\(rawPath)", "bs=1M", "count=1", "conv=notrunc", "status=none",
+                "seek=\(offset >> 20)",
+            ])
+        }
+    }
+
+    /// Makes the raw image the machine's disk again, and removes it.
+    func close() throws {
+        try ChildProcess.check(["qemu-img", "convert", "-O", "qcow2", rawPath, qcowPath])
+        try discard()
+    }
+
+    /// Removes the raw image; the machine's disk stays as it is.
+    func discard() throws {
+        let folder = rawPath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder)
+        where (folder + "/" + name).hasPrefix(rawPath) {
+            try Files.remove(folder + "/" + name)
+        }
+    }
+}
+
+extension Rehearsal {
+    /// The machine's disk, while the machine is off.
+    func openDisk() throws -> DiskInspection {
+        try expect(!machine.isRunning, "the machine is off while its disk is looked at")
+        return try DiskInspection(
+            qcowPath: directory + "/disk.qcow2", rawPath: directory + "/disk.raw",
+            sectorSizeBytes: machine.spec.sectorSizeBytes)
+    }
+
+    /// What the disk's file takes on the host, in bytes.
+    func diskBytesWritten() throws -> UInt64 {
+        var facts = stat()
+        guard stat(directory + "/disk.qcow2", &facts) == 0 else { throw LabError("the disk's file is gone") }
+        return UInt64(facts.st_blocks) * 512
+    }
+
+    /// Has `sfdisk`, `veritysetup` and `objdump` look at what was written, and compares it with the boot entries.
+    func expectDiskIsSound() throws {
+        let disk = try openDisk()
+        defer { try? disk.discard() }
+        try disk.verifyTable()
+        let labels = disk.partitions.map(\.label)
+        let wanted = [
+            "apus-recovery", "apus-boot-a", "apus-boot-b", "apus-record", "apus-root-a", "apus-tree-a", "apus-root-b",
+            "apus-tree-b", "apus-state",
+        ]
+        try expect(labels == wanted, "the partitions are as designed: \(labels)")
+        try expect(Set(disk.partitions.map(\.uuid)).count == wanted.count, "every partition has a UUID of its own")
+        for slot in SlotName.allCases {
+            let arguments = try slotArguments(disk, slot)
+            try ChildProcess.check([
+                "veritysetup", "verify", try disk.extract("apus-root-\(slot.rawValue)"),
+                try disk.extract("apus-tree-\(slot.rawValue)"), try value("apus.root", in: arguments),
+            ])
+            try expectEntry("Apus \(slot.letter)", "apus-boot-\(slot.rawValue)", #"\EFI\apus\apus.efi"#, disk)
+        }
+        try expectEntry("Apus Recovery", "apus-recovery", #"\EFI\BOOT\BOOTX64.EFI"#, disk)
+    }
+
+    /// The signed command line of a slot's UKI, read from its partition by `mcopy` and `objcopy`.
+    private func slotArguments(_ disk: DiskInspection, _ slot: SlotName) throws -> String {
+        let volume = try disk.extract("apus-boot-\(slot.rawValue)")
+        let image = volume + ".efi"
+        try ChildProcess.check(["mcopy", "-n", "-i", volume, "::/EFI/apus/apus.efi", image])
+        let sections = try ChildProcess.check(["objdump", "-h", image])
+        for section in [".linux", ".initrd", ".cmdline"] {
+            try expect(sections.contains(section), "slot \(slot.letter)'s UKI has a section \(section)")
+        }
+        try ChildProcess.check(["objcopy", "-O", "binary", "--only-section=.cmdline", image, image + ".cmdline"])
+        return try Files.read(image + ".cmdline")
+    }
+
+    private func value(_ name: String, in arguments: String) throws(LabError) -> String {
+        let words = arguments.split { $0.isWhitespace || $0 == "\0" }
+        guard let word = words.first(where: { $0.hasPrefix(name + "=") }) else {
+            throw LabError("the signed command line has no \(name)")
+        }
+        return String(word.dropFirst(name.count + 1))
+    }
+
+    private func expectEntry(_ description: String, _ label: String, _ path: String, _ disk: DiskInspection) throws {
+        let entries = try nvram().bootEntries.filter { $0.description == description }
+        try expect(entries.count == 1, "there is one boot entry '\(description)', not \(entries.count)")
+        try expect(entries.first?.partition == (try disk.partition(label)).uuid, "'\(description)' names '\(label)'")
+        try expect(entries.first?.path == path, "'\(description)' names '\(path)', not '\(entries.first?.path ?? "")'")
+    }
+
+    /// Runs what must be refused.
+    func expectRefusal(_ what: String, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch {
+            return timeline.say("  refused: \(error)")
+        }
+        throw LabError("not so: \(what) is refused")
+    }
+}

@@ -1,0 +1,27 @@
+/// A rehearsal of something that happens to real machines.
+public struct Scenario: Sendable {
+    /// Its name on the command line and in `RESULT` lines.
+    public let name: String
+    /// What it shows, in one line.
+    public let summary: String
+    /// Whether it starts from the node that `provision-pxe` installed.
+    public let needsInstalledNode: Bool
+    let run: @Sendable (Rehearsal) throws -> Void
+
+    init(
+        _ name: String, _ summary: String, needsInstalledNode: Bool, run: @escaping @Sendable (Rehearsal) throws -> Void
+    ) {
+        self.name = name
+        self.summary = summary
+        self.needsInstalledNode = needsInstalledNode
+        self.run = run
+    }
+
+    /// All scenarios; `provision-pxe` is first, since others start from what it leaves.
+    public static let all: [Scenario] =
+        Provisioning.scenarios + Upgrading.scenarios + RollingBack.scenarios + Refusing.scenarios
+        + Recovering.scenarios + BadInput.scenarios
+
+    /// The scenario of that name.
+    public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
+}
