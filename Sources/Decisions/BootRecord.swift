@@ -37,6 +37,8 @@ public struct BootRecord: Sendable, Equatable {
     public internal(set) var quarantine: [QuarantinedRelease] = []
     /// Whether provisioning has begun and not ended: no slot is to be relied on.
     public internal(set) var isProvisioning = false
+    /// Whether the state partition was made; where not, what lies in its place is not ours.
+    public internal(set) var hasState = false
     /// Whether an operator asked for provisioning again.
     public internal(set) var reprovisionRequested = false
     /// The highest epoch ever committed: releases below it are refused.

@@ -3,7 +3,7 @@ import Contract
 extension BootRecord: Codable {
     enum Key: String, CodingKey, CaseIterable {
         case format, a, b, committed, previous, trial, bootsWithoutHealth, request, lastFailure, quarantine
-        case isProvisioning, reprovisionRequested, epochFloor, planGeneration, site, recovery
+        case isProvisioning, hasState, reprovisionRequested, epochFloor, planGeneration, site, recovery
     }
 
     /// Reads the format before and after this program's own; anything that breaks an invariant is refused.
@@ -26,6 +26,7 @@ extension BootRecord: Codable {
         lastFailure = try container.decodeIfPresent(Failure.self, forKey: .lastFailure)
         quarantine = try container.decodeIfPresent([QuarantinedRelease].self, forKey: .quarantine) ?? []
         isProvisioning = try container.decodeIfPresent(Bool.self, forKey: .isProvisioning) ?? false
+        hasState = try container.decodeIfPresent(Bool.self, forKey: .hasState) ?? false
         reprovisionRequested = try container.decodeIfPresent(Bool.self, forKey: .reprovisionRequested) ?? false
         epochFloor = try container.decodeIfPresent(Int.self, forKey: .epochFloor) ?? 0
         planGeneration = try container.decodeIfPresent(Int.self, forKey: .planGeneration) ?? 0
@@ -53,6 +54,7 @@ extension BootRecord: Codable {
         try container.encodeIfPresent(lastFailure, forKey: .lastFailure)
         try container.encode(quarantine, forKey: .quarantine)
         try container.encode(isProvisioning, forKey: .isProvisioning)
+        try container.encode(hasState, forKey: .hasState)
         try container.encode(reprovisionRequested, forKey: .reprovisionRequested)
         try container.encode(epochFloor, forKey: .epochFloor)
         try container.encode(planGeneration, forKey: .planGeneration)

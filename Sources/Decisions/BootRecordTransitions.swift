@@ -67,30 +67,38 @@ extension BootRecord {
     ///
     /// What the node learnt stays where the state stays: its quarantine and the epoch below which it does not go.
     public static func provisioning(
-        release: Digest256, generation: Int, site: Digest256?, keeping old: BootRecord?
+        release: Digest256, site: Digest256?, keeping old: BootRecord?, keepsState: Bool
     ) -> BootRecord {
         var record = BootRecord()
         if let old {
-            record.quarantine = old.quarantine
-            record.epochFloor = old.epochFloor
-            record.lastFailure = old.lastFailure
             record.recovery = old.recovery
             record.preserved = old.preserved
         }
+        if let old, keepsState {
+            record.quarantine = old.quarantine
+            record.epochFloor = old.epochFloor
+            record.planGeneration = old.planGeneration
+            record.lastFailure = old.lastFailure
+        }
+        record.hasState = keepsState
         record.a = .writing(release)
         record.b = .writing(release)
         record.isProvisioning = true
-        record.planGeneration = generation
         record.site = site
         return record
     }
 
-    /// Ends provisioning: `slot` is the one that the node runs from.
-    public mutating func commitProvisioned(_ slot: SlotName) throws(BootRecordError) {
+    /// After the state partition's file system was made or found sound.
+    public mutating func markStatePrepared() { hasState = true }
+
+    /// Ends provisioning: `slot` is the one that the node runs from, by the plan of that generation.
+    public mutating func commitProvisioned(_ slot: SlotName, generation: Int) throws(BootRecordError) {
         guard isProvisioning else { throw .notProvisioning }
         for slot in SlotName.allCases where self[slot].installed == nil { throw .notVerified(slot) }
         isProvisioning = false
+        hasState = true
         committed = slot
+        planGeneration = max(0, generation)
         bootsWithoutHealth = [:]
         request = nil
         raiseEpochFloor()
@@ -212,6 +220,7 @@ extension BootRecord {
     public mutating func healthConfirmed(_ slot: SlotName) throws(BootRecordError) {
         guard slot == committed else { throw .nothingCommitted }
         bootsWithoutHealth[slot] = nil
+        if request?.target != .slot(slot) { request = nil }
     }
 
     // MARK: Giving way
@@ -261,6 +270,7 @@ extension BootRecord {
         trial = nil
         request = nil
         isProvisioning = false
+        hasState = true
         bootsWithoutHealth[slot] = nil
         for other in SlotName.allCases where other != slot {
             if case .writing = self[other] { self[other] = .empty }

@@ -96,8 +96,8 @@ public struct ExistingPartition: Sendable, Equatable, Codable {
 
 /// How a disk will be divided: exact offsets and identifiers, nothing left to choose.
 public struct PartitionPlan: Sendable, Equatable, Codable {
-    /// The identifier of the table.
-    public var diskUUID: GUID
+    /// The identifier of the new table; nil where the one on the disk is kept.
+    public var diskUUID: GUID?
     /// The disk's logical sector size in bytes.
     public var sectorSizeBytes: Int
     /// The disk's size in bytes.
