@@ -49,28 +49,28 @@ public final class NetworkSetup {
 
     /// Sets all physical interfaces up and waits until one has a carrier, but not for long.
     /// - Returns: the interfaces, with what is known of their carriers.
-    public func wakeInterfaces() -> [PhysicalInterface] {
-        for interface in PhysicalInterface.all() {
+    public func wakeInterfaces() -> [Inventory.NetworkInterface] {
+        for interface in InventoryReader().networkInterfaces() {
             // An interface that cannot be set up has no carrier either, which is what is looked at: ignoring.
             try? ip(["link", "set", "dev", interface.name, "up"])
         }
         let deadline = clock.uptimeMilliseconds + Self.carrierSeconds * 1000
         while clock.uptimeMilliseconds < deadline {
-            let interfaces = PhysicalInterface.all()
-            if interfaces.contains(where: \.hasCarrier) {
+            let interfaces = InventoryReader().networkInterfaces()
+            if interfaces.contains(where: \.hasLink) {
                 // The others of a machine with several cables get a moment to follow.
-                if interfaces.allSatisfy(\.hasCarrier) || interfaces.count == 1 { return interfaces }
+                if interfaces.allSatisfy(\.hasLink) || interfaces.count == 1 { return interfaces }
                 clock.wait(milliseconds: 1500)
-                return PhysicalInterface.all()
+                return InventoryReader().networkInterfaces()
             }
             clock.wait(milliseconds: 200)
         }
-        return PhysicalInterface.all()
+        return InventoryReader().networkInterfaces()
     }
 
     /// Tries settings on interfaces; what an earlier attempt left is taken down first.
     /// - Throws: `NodeError` that names the interface and what is missing there.
-    public func bringUp(_ settings: NetworkSettings, on members: [PhysicalInterface]) throws -> Active {
+    public func bringUp(_ settings: NetworkSettings, on members: [Inventory.NetworkInterface]) throws -> Active {
         takeDown()
         try Files.makeDirectory(Self.stateDirectory, mode: 0o700)
         used = members.map(\.name)
@@ -105,7 +105,7 @@ public final class NetworkSetup {
 
     // MARK: - Parts
 
-    private func makeBond(_ mode: String, of members: [PhysicalInterface]) throws -> String {
+    private func makeBond(_ mode: String, of members: [Inventory.NetworkInterface]) throws -> String {
         let name = "bond0"
         let folder = "/sys/class/net/\(name)/bonding"
         // The module may have made one of its own when it was loaded.

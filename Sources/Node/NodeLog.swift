@@ -14,6 +14,7 @@ public final class NodeLog: ReportEffect, Sendable {
     private let text = Mutex(ConsoleText())
     private let posted = Atomic<Int>(0)
     private let written = Atomic<Int>(0)
+    private let sender = Mutex<ReportSender?>(nil)
     private let name: String
 
     /// Starts writing to the given terminals and to the kernel's log.
@@ -64,8 +65,12 @@ public final class NodeLog: ReportEffect, Sendable {
         log(line)
     }
 
-    /// Waits, at most two seconds, until the consoles have shown what was logged.
+    /// From now on this sender empties the queue, and `flush` waits for it.
+    public func attach(_ sender: ReportSender) { self.sender.withLock { $0 = sender } }
+
+    /// Waits, at most two seconds, until the consoles have shown what was logged, and at most five for the server.
     public func flush() {
+        if let sender = sender.withLock({ $0 }) { sender.flush(milliseconds: 5000) }
         let deadline = Clock.monotonicMilliseconds() + 2000
         while written.load(ordering: .acquiring) < posted.load(ordering: .acquiring),
             Clock.monotonicMilliseconds() < deadline

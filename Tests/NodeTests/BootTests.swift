@@ -143,8 +143,8 @@ import Testing
 
 @Suite struct InterfaceChoiceTests {
     let interfaces = [
-        PhysicalInterface(name: "eth0", address: "52:54:00:00:00:01", hasCarrier: false),
-        PhysicalInterface(name: "eth1", address: "52:54:00:00:00:02", hasCarrier: true),
+        Inventory.NetworkInterface(name: "eth0", address: "52:54:00:00:00:01", driver: "", path: "", hasLink: false),
+        Inventory.NetworkInterface(name: "eth1", address: "52:54:00:00:00:02", driver: "", path: "", hasLink: true),
     ]
 
     @Test func thoseWithACableComeFirst() throws {
