@@ -1,3 +1,5 @@
+public import Decisions
+
 /// One named step of a sequence, with the condition under which it is needed and what follows when it fails.
 ///
 /// Its body does only the work: the `Runner` alone logs, times, reports, repeats and wraps errors.
@@ -63,6 +65,14 @@ public enum Retry: Sendable, Equatable {
 
 /// An error that no repetition will cure, such as a wrong signature or a disk that is too small.
 public protocol PermanentError: Error {}
+
+extension PlanRefusal: PermanentError {}
+extension PartitionRefusal: PermanentError {}
+extension DiskChoice.NoneFits: PermanentError {}
+extension BootRecordError: PermanentError {}
+
+/// An error that no step may tolerate: a simulated power cut passes through every handler.
+public protocol UnstoppableError: PermanentError {}
 
 /// A refusal with a sentence that says what to do.
 public struct Refusal: PermanentError, Sendable, Equatable, CustomStringConvertible {
