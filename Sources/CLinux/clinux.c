@@ -146,6 +146,17 @@ int apus_set_nonblocking(int fd, int on) {
 }
 
 int apus_sync_filesystem(int fd) { RESULT(syncfs(fd)); }
+int apus_set_immutable(const char *path, int immutable) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    int flags = 0;
+    int result = ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 ? -errno : 0;
+    int wanted = immutable ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+    if (!result && wanted != flags) result = ioctl(fd, FS_IOC_SETFLAGS, &wanted) < 0 ? -errno : 0;
+    close(fd);
+    return result;
+}
+
 int apus_lock_exclusively(int fd) { RESULT(flock(fd, LOCK_EX | LOCK_NB)); }
 
 static int status_of(int directory, const char *path, int flags, struct apus_status *status) {

@@ -63,6 +63,8 @@ int apus_dup2(int from, int to);
 int apus_seek_start(int fd);
 int apus_set_nonblocking(int fd, int on);
 int apus_sync_filesystem(int fd);
+// The immutable flag (FS_IOC_SETFLAGS), which efivarfs sets on most variables against accidents with rm.
+int apus_set_immutable(const char *path, int immutable);
 // flock(2) LOCK_EX | LOCK_NB.
 int apus_lock_exclusively(int fd);
 
