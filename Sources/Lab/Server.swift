@@ -66,7 +66,7 @@ final class Server {
     }
 
     /// Where the server keeps its CA's certificate.
-    var certificatePath: String { dataDirectory + "/ca.pem" }
+    var certificatePath: String { dataDirectory + "/ca.crt" }
 
     private func connect() throws -> OperatorClient {
         let token = try Files.read(dataDirectory + "/admin.token").filter { !$0.isWhitespace }

@@ -1,7 +1,7 @@
 import Contract
-import Cryptography
 import FoundationEssentials
 import Operator
+import Release
 
 /// A release that was built: its name and the folder with its three files.
 struct BuiltRelease: Equatable, Sendable {
@@ -67,8 +67,7 @@ struct Site {
     private func fill(server: Server, say: (String) -> Void) throws {
         let api = try server.api()
         try ChildProcess.check([paths.apus, "release", "key", keyPath])
-        let key = try Wire.decode(
-            ReleaseKey.self, from: try ChildProcess.check([paths.apus, "release", "key", keyPath, "--json"]).utf8)
+        let key = try Wire.decode(ReleaseKey.self, from: Array(try Files.read(keyPath + ".pub").utf8))
         try api.trust(key)
         var trust = try api.trust()
         trust.endpoint = Server.endpoint
@@ -150,11 +149,8 @@ struct Site {
         return BuiltRelease(name: try builtName(target), directory: target)
     }
 
-    /// A release's name is the SHA-256 of its manifest's signed part; the builder leaves it in a file beside it.
     private func builtName(_ directory: String) throws -> Digest256 {
-        let text = try Files.read(directory + "/name").filter { !$0.isWhitespace }
-        guard let name = Digest256(hex: text) else { throw LabError("'\(directory)/name' holds no release name") }
-        return name
+        try SignedEnvelope(bytes: Array(try Files.read(directory + "/manifest.json").utf8)).name
     }
 }
 

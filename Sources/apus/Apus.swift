@@ -1,0 +1,23 @@
+import ArgumentParser
+
+/// The operator's and builder's program.
+@main
+struct Apus: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apus",
+        abstract: "Looks after nodes, releases and join tokens; builds releases and boot artifacts; rehearses on "
+            + "virtual machines.",
+        discussion: """
+            The server is named by --server or APUS_SERVER, its CA by --ca or APUS_CA, the operator's token by \
+            --token-file, APUS_TOKEN_FILE or APUS_TOKEN. Where none of these is given and this machine runs apusd, \
+            its own are used.
+
+            Exit codes: 0 done, 1 refused or failed, 64 wrong usage, 69 the server cannot be reached, 77 the server \
+            does not accept the token. docs/cli.md has the whole list.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            NodeCommands.self, TokenCommands.self, ReleaseCommands.self, BootArtifactCommand.self,
+            USBImageCommand.self, LabCommand.self, DemoCommand.self,
+        ])
+}

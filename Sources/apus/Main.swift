@@ -1,5 +1,0 @@
-// Composition only.
-@main
-struct Main {
-    static func main() {}
-}
