@@ -150,7 +150,7 @@ struct Site {
     }
 
     private func builtName(_ directory: String) throws -> Digest256 {
-        try SignedEnvelope(bytes: Array(try Files.read(directory + "/manifest.json").utf8)).name
+        try SignedEnvelope(parsing: Array(try Files.read(directory + "/manifest.json").utf8)).name
     }
 }
 

@@ -1,6 +1,7 @@
-import ArgumentParser
-import Contract
+public import ArgumentParser
+public import Contract
 import Foundation
+import Operator
 import Packing
 import Release
 

@@ -83,7 +83,8 @@ struct ReleasePublish: ParsableCommand {
     func run() throws {
         try reporting {
             let api = try connection.open()
-            let envelope = try SignedEnvelope(bytes: try read(directory + "/manifest.json", limit: WireLimit.manifest))
+            let envelope = try SignedEnvelope(
+                parsing: try read(directory + "/manifest.json", limit: WireLimit.manifest))
             let progress = ProgressLine(isQuiet: output.json)
             try api.publish(directory: directory, name: envelope.name) { file, done, total in
                 progress.show("upload \(file)", done, total)
