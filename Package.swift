@@ -97,7 +97,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Linux", ["CLinux", "Contract"], []),
     ("Fetch", ["Linux"], []),
     ("Firmware", ["Decisions", "Linux"], []),
-    ("Partitions", ["Decisions", "Linux"], []),
+    ("Partitions", ["Contract", "Decisions", "Linux"], []),
     ("Slots", ["Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
     ("Sequences", ["Contract", "Decisions"], []),
     ("Node", ["Contract", "Decisions", "Sequences", "Linux", "Fetch", "Cryptography", "Release"], []),

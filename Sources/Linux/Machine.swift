@@ -107,6 +107,11 @@ public enum Clock {
         return now.seconds * 1000 + now.nanoseconds / 1_000_000
     }
 
+    /// Returns after that many milliseconds, or earlier where a signal comes.
+    public static func pause(milliseconds: Int) {
+        _ = apus_poll_read(nil, 0, Int32(clamping: max(0, milliseconds)))
+    }
+
     /// Sets the machine's clock to seconds since 1970.
     public static func setRealtime(seconds: Int64) throws(SystemError) {
         try check(apus_clock_set_realtime(seconds), "set the clock")

@@ -9,6 +9,10 @@ public struct PartitionTable: Sendable, Equatable {
     public var isFromBackup: Bool
     /// Whether the header at the disk's end is valid as well and describes the same partitions.
     public var hasMatchingBackup: Bool
+    /// Whether sector 0 is a protective MBR; without it kernel and firmware overlook the table (UEFI 2.10, 5.2.3).
+    public var hasProtectiveRecord: Bool
+    /// Whether nothing about it needs a repair.
+    public var isWhole: Bool { !isFromBackup && hasMatchingBackup && hasProtectiveRecord }
 
     /// One partition.
     public struct Partition: Sendable, Equatable {
@@ -34,6 +38,10 @@ public struct PartitionTable: Sendable, Equatable {
         let primary = try Header(of: device, at: 1).flatMap { try Self.partitions(of: device, $0) }
         let backup = try Header(of: device, at: last - 1).flatMap { try Self.partitions(of: device, $0) }
         guard let chosen = primary ?? backup else { return nil }
+        let record = try device.bytes(at: 0, count: Int(sector))
+        // Four entries of 16 bytes from byte 446; the fifth byte of each is the type, 0xEE for GPT.
+        hasProtectiveRecord =
+            record[510] == 0x55 && record[511] == 0xaa && (0..<4).contains { record[450 + $0 * 16] == 0xee }
         diskUUID = chosen.disk
         partitions = chosen.found
         isFromBackup = primary == nil
