@@ -17,6 +17,8 @@ public final class EarlyContext {
     public var mediumTrust: SiteTrust?
     /// Network settings found on the state partition: those that worked before.
     public var formerNetwork: NetworkSettings?
+    /// The site's facts found on the state partition: those that this node was provisioned with.
+    public var formerTrust: SiteTrust?
 
     /// The partition that the firmware loaded this program from (`StubDevicePartUUID`).
     public var bootPartition: Decisions.GUID?
@@ -45,7 +47,9 @@ public final class EarlyContext {
 
     /// Whom this machine believes.
     /// - Throws: `NodeError` where neither artifact nor medium says.
-    func trust() throws -> SiteTrust { try TrustSources.join(medium: mediumTrust, artifact: artifactTrust) }
+    func trust() throws -> SiteTrust {
+        try TrustSources.join(medium: mediumTrust, artifact: artifactTrust ?? (mediumTrust == nil ? formerTrust : nil))
+    }
 
     /// The CA's certificate in PEM.
     func caCertificate() throws -> String {
