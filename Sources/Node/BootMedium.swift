@@ -12,17 +12,12 @@ enum BootMedium {
     /// The facts on the partition that the firmware loaded this program from.
     /// - Returns: nil where that partition has no such file, or is not known.
     /// - Throws: `NodeError` where there is one that cannot be used.
-    static func trust(onPartition uuid: Decisions.GUID?, clock: NodeClock) throws -> SiteTrust? {
+    static func trust(onPartition uuid: Decisions.GUID?) throws -> SiteTrust? {
         guard let uuid else { return try trustOnRemovableMedia() }
-        let deadline = clock.uptimeMilliseconds + appearanceMilliseconds
-        while true {
-            let found = BlockNodes().partitions(withUUID: uuid.text)
-            for partition in found {
-                if let trust = try read(partition.path, sectorSizeBytes: partition.sectorSizeBytes) { return trust }
-            }
-            guard found.isEmpty, clock.uptimeMilliseconds < deadline else { return nil }
-            clock.wait(milliseconds: 200)
+        for partition in BlockNodes().partitions(withUUID: uuid.text) {
+            if let trust = try read(partition.path, sectorSizeBytes: partition.sectorSizeBytes) { return trust }
         }
+        return nil
     }
 
     /// Without a partition's name (a boot from the network, or from a stick without partitions) only removable media

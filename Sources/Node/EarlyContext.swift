@@ -15,10 +15,9 @@ public final class EarlyContext {
     public var artifactTrust: SiteTrust?
     /// Those of `apus.json` on the boot medium.
     public var mediumTrust: SiteTrust?
-    /// Network settings found on the state partition: those that worked before.
-    public var formerNetwork: NetworkSettings?
-    /// The site's facts found on the state partition: those that this node was provisioned with.
-    public var formerTrust: SiteTrust?
+    /// Why those of the medium or of the artifact could not be read.
+    var trustProblem: NodeError?
+    private var hasReadTrust = false
 
     /// The partition that the firmware loaded this program from (`StubDevicePartUUID`).
     public var bootPartition: Decisions.GUID?
@@ -45,10 +44,20 @@ public final class EarlyContext {
         self.arguments = arguments
     }
 
-    /// Whom this machine believes.
-    /// - Throws: `NodeError` where neither artifact nor medium says.
+    /// Whom this machine believes; artifact and medium are read at the first call.
+    /// - Throws: `NodeError` where neither artifact nor medium says, or what they say cannot be used.
     func trust() throws -> SiteTrust {
-        try TrustSources.join(medium: mediumTrust, artifact: artifactTrust ?? (mediumTrust == nil ? formerTrust : nil))
+        if !hasReadTrust {
+            hasReadTrust = true
+            do {
+                artifactTrust = try SiteTrustFile.read(NodeMachine.artifactTrustPath)
+                mediumTrust = try BootMedium.trust(onPartition: bootPartition)
+            } catch {
+                trustProblem = error as? NodeError ?? NodeError("\(error)")
+            }
+        }
+        if let trustProblem { throw trustProblem }
+        return try TrustSources.join(medium: mediumTrust, artifact: artifactTrust)
     }
 
     /// The CA's certificate in PEM.

@@ -16,10 +16,14 @@ public final class NodeMachine: MachineEffect {
     ]
 
     private let context: EarlyContext
+    private let use: DiskInUse
     private var loader: ModuleLoader?
 
-    /// Makes it over what was learnt so far.
-    public init(_ context: EarlyContext) { self.context = context }
+    /// Makes it over what was learnt so far and the disk in use.
+    public init(_ context: EarlyContext, _ use: DiskInUse) {
+        self.context = context
+        self.use = use
+    }
 
     /// Mounts what is missing of `/proc`, `/sys`, `/dev`, `/run` and `/tmp`.
     public func mountFilesystems() throws {
@@ -63,6 +67,8 @@ public final class NodeMachine: MachineEffect {
         if try !Mounts.mountFirmwareVariables() {
             context.log.log("the firmware's variables cannot be read: not started by UEFI")
         }
+        context.bootPartition = NodeFirmware().snapshot().stubPartition
+        try waitForBootPartition()
         // What was plugged into a bus that was slow to come up may bring a better chance of a watchdog.
         if context.keeper == nil { try armWatchdog() }
     }
@@ -80,10 +86,29 @@ public final class NodeMachine: MachineEffect {
 
     /// Takes the inventory.
     public func inventory() throws -> Inventory {
-        InventoryReader().inventory(bootPartition: context.bootPartition?.text)
+        var inventory = InventoryReader().inventory(bootPartition: context.bootPartition?.text)
+        // A recovery that was started from the installed disk may install there again; a boot medium is never taken.
+        for index in inventory.disks.indices where inventory.disks[index].name == use.disk?.name {
+            inventory.disks[index].isBootMedium = false
+        }
+        return inventory
     }
 
     // MARK: - Parts
+
+    /// A USB stick, or a disk behind a slow controller, appears late; what it holds decides this boot.
+    private func waitForBootPartition() throws {
+        guard let uuid = context.bootPartition?.text else { return }
+        let deadline = context.clock.uptimeMilliseconds + BootMedium.appearanceMilliseconds
+        while BlockNodes().partitions(withUUID: uuid).isEmpty {
+            guard context.clock.uptimeMilliseconds < deadline else {
+                context.log.log("the partition that this program was loaded from did not appear; going on without it")
+                return
+            }
+            context.clock.wait(milliseconds: 200)
+            _ = try moduleLoader().loadForDevices()
+        }
+    }
 
     private func moduleLoader() throws -> ModuleLoader {
         if let loader { return loader }

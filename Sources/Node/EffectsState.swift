@@ -34,14 +34,12 @@ public final class NodeState: StateEffect {
         try mounted(path) { _ in }
     }
 
-    /// Reads key, certificate and the network settings that worked from the disk in use.
+    /// Reads the node's key from the disk in use.
     public func loadIdentity() -> Bool {
         guard let path = try? use.get().partition(.state).path else { return false }
         do {
             try StateFileSystem.check(path)
             return try mounted(path, readOnly: true) { files in
-                context.formerNetwork = try? files.value(NetworkSettings.self, .network)
-                context.formerTrust = try? files.value(SiteTrust.self, .trust)
                 guard let pem = try files.text(.key) else { return false }
                 context.key = try P256PrivateKey(pem: pem)
                 context.log.log("this node's key was found on its disk and is used again")
@@ -51,6 +49,12 @@ public final class NodeState: StateEffect {
             context.log.log("no identity is taken from the disk: \(error)")
             return false
         }
+    }
+
+    /// The network settings that worked when the disk in use was installed.
+    func formerNetwork() -> NetworkSettings? {
+        guard let path = use.disk?.partitions[.state]?.path else { return nil }
+        return try? mounted(path, readOnly: true) { try $0.value(NetworkSettings.self, .network) }
     }
 
     /// Writes everything that the installed system needs to be this node.

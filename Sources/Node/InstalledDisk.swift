@@ -1,4 +1,4 @@
-public import Contract
+internal import Contract
 public import Decisions
 public import Linux
 internal import Slots

@@ -12,6 +12,7 @@ public final class WatchdogKeeper: Sendable {
     private struct State {
         var silentUntilMilliseconds: Int64
         var isStopping = false
+        var disarms = false
         var hasStopped = false
     }
 
@@ -30,7 +31,8 @@ public final class WatchdogKeeper: Sendable {
             while feedIfAlive(device) { NodeClock.pause(milliseconds: 1000) }
             device.withLock { slot in
                 // Closed without the magic character: it stays armed, and whoever opens it next takes it over.
-                if let watchdog = slot.take() { try? watchdog.handOver() }
+                guard let watchdog = slot.take() else { return }
+                if state.withLock({ $0.disarms }) { try? watchdog.disarm() } else { try? watchdog.handOver() }
             }
             state.withLock { $0.hasStopped = true }
         }.detach()
@@ -43,8 +45,16 @@ public final class WatchdogKeeper: Sendable {
     }
 
     /// Leaves the watchdog armed to whoever opens it next, with its whole time left.
-    public func handOver() {
-        state.withLock { $0.isStopping = true }
+    public func handOver() { stop(disarming: false) }
+
+    /// Stops the watchdog, where its driver allows that.
+    public func disarm() { stop(disarming: true) }
+
+    private func stop(disarming: Bool) {
+        state.withLock { state in
+            state.isStopping = true
+            state.disarms = disarming
+        }
         for _ in 0..<300 where !state.withLock({ $0.hasStopped }) { NodeClock.pause(milliseconds: 10) }
     }
 

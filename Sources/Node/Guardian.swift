@@ -1,0 +1,102 @@
+internal import Glibc
+internal import Linux
+
+/// The process that `apus-init` leaves behind for a slot on trial: whatever becomes of the installed system, the machine
+/// is reset at the deadline unless the agent has committed.
+///
+/// systemd feeds the watchdog even when nothing else works, so that the watchdog alone would leave a trial without an
+/// agent running for ever. A name that starts with `@` is spared by systemd when it stops all other processes
+/// (systemd, "Using /tmp and daemons in the initrd", ROOT_STORAGE_DAEMONS).
+public enum Guardian {
+    /// The program's name in its arguments that makes it the guardian.
+    public static let name = "@apus-guard"
+    /// The directory of the two files below; a memory file system that outlives the switch of roots.
+    static let directory = "/run/apus"
+    /// The deadline in seconds of CLOCK_BOOTTIME, as text; the agent may move it.
+    public static let deadlineFile = "deadline"
+    /// Its presence says that the slot is committed, and ends the guardian.
+    public static let committedFile = "committed"
+    /// No deadline is further away than that, whatever the file says: a week and a little, as a probation's.
+    static let longestSeconds: Int64 = 8 * 24 * 3600
+
+    /// What the guardian does next.
+    enum Verdict: Equatable {
+        case leave
+        case reset
+        case wait(seconds: Int64)
+    }
+
+    /// Decides, from what the files say.
+    /// - Parameters:
+    ///   - now: seconds of CLOCK_BOOTTIME.
+    ///   - latest: the last deadline that could be read.
+    static func verdict(now: Int64, latest: Int64, isCommitted: Bool) -> Verdict {
+        if isCommitted { return .leave }
+        if now >= latest { return .reset }
+        return .wait(seconds: min(5, latest - now))
+    }
+
+    /// A deadline as the file has it; nil where it is no number or out of bounds.
+    static func deadline(in text: String, now: Int64) -> Int64? {
+        guard let seconds = Int64(text), seconds <= now + longestSeconds, seconds >= 0 else { return nil }
+        return seconds
+    }
+
+    /// Writes the first deadline and starts the guardian from this program's own file.
+    static func leave(deadlineSeconds: Int64, program: String = "/init") throws {
+        try Files.makeDirectory(directory)
+        try Files.writeDurably(Array("\(deadlineSeconds)\n".utf8), to: directory + "/" + deadlineFile, mode: 0o644)
+        _ = try Processes.spawn(program, [name])
+    }
+
+    /// Watches until the slot is committed or the deadline has come; then resets the machine.
+    ///
+    /// The root directory changes below this process: it works in the folder of its files, which moves with its mount.
+    public static func run() -> Int32 {
+        Processes.setName(name)
+        do { try Processes.leadSession() } catch { /* It has no terminal in any case: ignoring. */  }
+        // Nothing that a dying system sends may end it.
+        for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }
+        guard chdir(directory) == 0 else { return 1 }
+        let keys = EmergencyKeys()
+        var latest = readDeadline() ?? Clock.bootSeconds() + 600
+        while true {
+            if let moved = readDeadline() { latest = moved }
+            switch verdict(now: Clock.bootSeconds(), latest: latest, isCommitted: Files.exists(committedFile)) {
+            case .leave: return 0
+            case .wait(let seconds): NodeClock.pause(milliseconds: seconds * 1000)
+            case .reset: reset(keys)
+            }
+        }
+    }
+
+    private static func readDeadline() -> Int64? {
+        guard let text = try? Files.readText(deadlineFile, limitBytes: 64) else { return nil }
+        return deadline(in: text, now: Clock.bootSeconds())
+    }
+
+    /// Writes back what can be written in a few seconds, and resets; a system that hangs may never finish a sync(2).
+    private static func reset(_ keys: EmergencyKeys?) {
+        keys?.press("s")
+        NodeClock.pause(milliseconds: 3000)
+        keys?.press("b")
+        NodeClock.pause(milliseconds: 2000)
+        // Without the emergency keys the ordinary call is what is left.
+        try? Machine.perform(.reboot)
+    }
+}
+
+/// The kernel's emergency keys (Documentation/admin-guide/sysrq.rst), held open while `/proc` moves away.
+private final class EmergencyKeys {
+    private let trigger: OwnedDescriptor
+
+    init?() {
+        guard let opened = try? OwnedDescriptor(opening: "/proc/sysrq-trigger", .write) else { return nil }
+        trigger = opened
+    }
+
+    func press(_ key: String) {
+        // What cannot be pressed has the ordinary call after it: ignoring.
+        try? trigger.write(Array(key.utf8))
+    }
+}
