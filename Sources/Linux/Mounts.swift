@@ -39,6 +39,11 @@ public enum Mounts {
             detail: type.map { "file system \($0)" } ?? "")
     }
 
+    /// Shows a file over another file, both of which exist.
+    public static func bindFile(_ source: String, over target: String) throws(SystemError) {
+        try check(apus_mount(source, target, nil, apus_ms_bind, nil), "show \(source) over", target)
+    }
+
     /// Moves a mount to another place.
     public static func move(_ source: String, to target: String) throws(SystemError) {
         try check(apus_mount(source, target, nil, apus_ms_move, nil), "move the mount \(source) to", target)
