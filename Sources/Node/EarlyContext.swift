@@ -21,6 +21,8 @@ public final class EarlyContext {
 
     /// The partition that the firmware loaded this program from (`StubDevicePartUUID`).
     public var bootPartition: Decisions.GUID?
+    /// What the agent passes on to the server about this start.
+    public var events: () -> [NodeEvent] = { [] }
     /// Feeds the watchdog, where the machine has one.
     public var keeper: WatchdogKeeper?
 

@@ -28,7 +28,7 @@ public final class NodeMachine: MachineEffect {
     /// Mounts what is missing of `/proc`, `/sys`, `/dev`, `/run` and `/tmp`.
     public func mountFilesystems() throws {
         try Mounts.mountEarly()
-        try Files.makeDirectory("/run/apus", mode: 0o755)
+        try Files.makeDirectory(RunningSystem.directory, mode: 0o700)
     }
 
     /// Loads the watchdogs' drivers first, as the kernel has none built in, and arms the first that works.

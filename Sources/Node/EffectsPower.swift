@@ -7,7 +7,6 @@ internal import Slots
 /// How an early boot ends, for real.
 public final class NodePower: PowerEffect {
     static let newRoot = "/sysroot"
-    static let verityName = "apus-root"
     /// The kernel's own limit is 2048 bytes on amd64 (COMMAND_LINE_SIZE).
     private static let commandLineLimit = 2047
 
@@ -92,7 +91,7 @@ public final class NodePower: PowerEffect {
         let disk = try use.get()
         let device = try DeviceMapper.create(
             DeviceMapper.Verity(
-                name: Self.verityName, dataDevice: try disk.partition(.root(start.slot)).path,
+                name: RunningSystem.rootDeviceName, dataDevice: try disk.partition(.root(start.slot)).path,
                 treeDevice: try disk.partition(.tree(start.slot)).path, blocks: start.image.blocks,
                 rootHash: start.image.rootHash.description, salt: start.image.salt.lowercaseHex))
         try Mounts.mount(device, on: Self.newRoot, type: "erofs", flags: .readOnly)
@@ -144,19 +143,16 @@ public final class NodePower: PowerEffect {
 
     private func report(_ start: SlotStart, _ disk: InstalledDisk) throws {
         let arguments = try BootArguments(commandLine: try Machine.commandLine())
-        var deadline: Int64?
         if let trial = start.trial {
-            let seconds = Clock.bootSeconds() + Int64(trial.deadlineSeconds)
-            try Guardian.leave(deadlineSeconds: seconds)
-            deadline = seconds
+            try Guardian.leave(
+                deadlineSeconds: Clock.bootSeconds() + Int64(trial.deadlineSeconds) + RunningSystem.guardianGraceSeconds
+            )
         }
-        let firmware = NodeFirmware().snapshot()
+        let entry = NodeFirmware().snapshot().current
         try RunningSystem(
-            slot: start.slot, version: start.image.version, rootHash: start.image.rootHash,
-            verityName: Self.verityName, disk: disk.name, bootEntry: arguments.isKexec ? nil : firmware.current,
-            startedByFirmware: !arguments.isKexec, trialAttemptsLeft: start.trial?.attemptsLeft,
-            deadlineSeconds: deadline
-        ).write()
+            slot: start.slot, bootEntry: arguments.isKexec ? nil : entry, startedByFirmware: !arguments.isKexec,
+            disk: disk.name, events: context.events()
+        ).save()
     }
 }
 

@@ -11,13 +11,11 @@ public enum Guardian {
     /// The program's name in its arguments that makes it the guardian.
     public static let name = "@apus-guard"
     /// The directory of the two files below; a memory file system that outlives the switch of roots.
-    static let directory = "/run/apus"
-    /// The deadline in seconds of CLOCK_BOOTTIME, as text; the agent may move it.
-    public static let deadlineFile = "deadline"
-    /// Its presence says that the slot is committed, and ends the guardian.
-    public static let committedFile = "committed"
     /// No deadline is further away than that, whatever the file says: a week and a little, as a probation's.
     static let longestSeconds: Int64 = 8 * 24 * 3600
+
+    /// The way from the folder of the files, where this process works, to the root that they are in.
+    private static let upwards = "../.."
 
     /// What the guardian does next.
     enum Verdict: Equatable {
@@ -36,16 +34,15 @@ public enum Guardian {
         return .wait(seconds: min(5, latest - now))
     }
 
-    /// A deadline as the file has it; nil where it is no number or out of bounds.
-    static func deadline(in text: String, now: Int64) -> Int64? {
-        guard let seconds = Int64(text), seconds <= now + longestSeconds, seconds >= 0 else { return nil }
-        return seconds
+    /// A deadline that the file may give; nil for one that would keep a broken system for ever.
+    static func bounded(_ seconds: Int64, now: Int64) -> Int64? {
+        seconds >= 0 && seconds <= now + longestSeconds ? seconds : nil
     }
 
     /// Writes the first deadline and starts the guardian from this program's own file.
     static func leave(deadlineSeconds: Int64, program: String = "/init") throws {
-        try Files.makeDirectory(directory)
-        try Files.writeDurably(Array("\(deadlineSeconds)\n".utf8), to: directory + "/" + deadlineFile, mode: 0o644)
+        try Files.makeDirectory(RunningSystem.directory, mode: 0o700)
+        try RunningSystem.setDeadline(seconds: deadlineSeconds)
         _ = try Processes.spawn(program, [name])
     }
 
@@ -57,12 +54,12 @@ public enum Guardian {
         do { try Processes.leadSession() } catch { /* It has no terminal in any case: ignoring. */  }
         // Nothing that a dying system sends may end it.
         for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }
-        guard chdir(directory) == 0 else { return 1 }
+        guard chdir(RunningSystem.directory) == 0 else { return 1 }
         let keys = EmergencyKeys()
         var latest = readDeadline() ?? Clock.bootSeconds() + 600
         while true {
             if let moved = readDeadline() { latest = moved }
-            switch verdict(now: Clock.bootSeconds(), latest: latest, isCommitted: Files.exists(committedFile)) {
+            switch verdict(now: Clock.bootSeconds(), latest: latest, isCommitted: isReleased()) {
             case .leave: return 0
             case .wait(let seconds): NodeClock.pause(milliseconds: seconds * 1000)
             case .reset: reset(keys)
@@ -71,9 +68,10 @@ public enum Guardian {
     }
 
     private static func readDeadline() -> Int64? {
-        guard let text = try? Files.readText(deadlineFile, limitBytes: 64) else { return nil }
-        return deadline(in: text, now: Clock.bootSeconds())
+        RunningSystem.deadlineSeconds(root: upwards).flatMap { bounded($0, now: Clock.bootSeconds()) }
     }
+
+    private static func isReleased() -> Bool { RunningSystem.isGuardianReleased(root: upwards) }
 
     /// Writes back what can be written in a few seconds, and resets; a system that hangs may never finish a sync(2).
     private static func reset(_ keys: EmergencyKeys?) {
