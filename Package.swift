@@ -69,7 +69,7 @@ let rows: [Row] = [
     Row(name: "Simulation", kind: .module, needs: ["Sequences", "Decisions", "Release", "Slots", "Linux"]),
 
     // The builder's and operator's side.
-    Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux"]),
+    Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux", "Slots"]),
     Row(name: "Operator", kind: .module, needs: ["Contract", "Fetch"]),
     Row(name: "Lab", kind: .module, needs: ["Contract", "Release", "Operator"]),
 

@@ -103,6 +103,11 @@ struct OutputFile: ~Copyable {
         }
     }
 
+    /// Goes on writing at the end of the file, which another call has moved.
+    func seekToEnd() throws(PackingError) {
+        guard lseek(descriptor, 0, Int32(SEEK_END)) >= 0 else { throw .system("cannot seek in '\(path)'") }
+    }
+
     /// Returns when the bytes are on the medium.
     func flush() throws(PackingError) {
         guard fsync(descriptor) == 0 else { throw .system("cannot flush '\(path)'") }
