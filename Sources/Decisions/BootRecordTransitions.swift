@@ -1,7 +1,7 @@
 public import Contract
 
 /// Why a transition of the boot record was refused.
-public enum BootRecordError: Error, Sendable, Equatable, CustomStringConvertible {
+public enum RecordTransitionError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The slot is running or committed, and what runs is never touched.
     case slotInUse(SlotName)
     /// A trial is under way and must end first.
@@ -92,7 +92,7 @@ extension BootRecord {
     public mutating func markStatePrepared() { hasState = true }
 
     /// Ends provisioning: `slot` is the one that the node runs from, by the plan of that generation.
-    public mutating func commitProvisioned(_ slot: SlotName, generation: Int) throws(BootRecordError) {
+    public mutating func commitProvisioned(_ slot: SlotName, generation: Int) throws(RecordTransitionError) {
         guard isProvisioning else { throw .notProvisioning }
         for slot in SlotName.allCases where self[slot].installed == nil { throw .notVerified(slot) }
         isProvisioning = false
@@ -109,7 +109,7 @@ extension BootRecord {
     /// Before the first byte of a release is written into a slot.
     public mutating func beginWriting(
         _ slot: SlotName, release: Digest256, running: SlotName?
-    ) throws(BootRecordError) {
+    ) throws(RecordTransitionError) {
         guard slot != running, slot != committed else { throw .slotInUse(slot) }
         if !isProvisioning, committed == nil { throw .nothingCommitted }
         if let trial { throw .trialUnderWay(trial.slot) }
@@ -119,7 +119,7 @@ extension BootRecord {
     }
 
     /// After the slot's last byte, its UKI included, was flushed and read back.
-    public mutating func markVerified(_ slot: SlotName, _ release: InstalledRelease) throws(BootRecordError) {
+    public mutating func markVerified(_ slot: SlotName, _ release: InstalledRelease) throws(RecordTransitionError) {
         guard case .writing(let name) = self[slot], name == release.release else { throw .notWriting(slot) }
         self[slot] = .verified(release)
         bootsWithoutHealth[slot] = nil
@@ -128,7 +128,7 @@ extension BootRecord {
     // MARK: A trial
 
     /// Before the firmware is asked to start a new version.
-    public mutating func startTrial(_ slot: SlotName, rule: ProbationRule) throws(BootRecordError) {
+    public mutating func startTrial(_ slot: SlotName, rule: ProbationRule) throws(RecordTransitionError) {
         guard !isProvisioning else { throw .provisioning }
         guard let committed else { throw .nothingCommitted }
         if let trial { throw .trialUnderWay(trial.slot) }
@@ -149,7 +149,7 @@ extension BootRecord {
     }
 
     /// Asks for the next attempt of a version that was started and did not prove itself.
-    public mutating func retryTrial() throws(BootRecordError) {
+    public mutating func retryTrial() throws(RecordTransitionError) {
         guard var next = trial else { throw .noTrial }
         guard next.attemptsLeft > 0 else { throw .noAttemptsLeft }
         next.isWaitingToStart = true
@@ -158,7 +158,7 @@ extension BootRecord {
     }
 
     /// The version on trial proved itself: it becomes the committed one, and the one before stays to go back to.
-    public mutating func commit(_ slot: SlotName) throws(BootRecordError) {
+    public mutating func commit(_ slot: SlotName) throws(RecordTransitionError) {
         guard let trial, trial.slot == slot else { throw .noTrial }
         guard !trial.isWaitingToStart else { throw .trialNotStarted }
         guard let committed else { throw .nothingCommitted }
@@ -174,7 +174,7 @@ extension BootRecord {
 
     /// Ends a trial without a commit. A blamed version is quarantined; one that the firmware or an outage kept from
     /// proving itself is not.
-    public mutating func abandonTrial(reason: String, isBlamed: Bool) throws(BootRecordError) {
+    public mutating func abandonTrial(reason: String, isBlamed: Bool) throws(RecordTransitionError) {
         guard let trial else { throw .noTrial }
         noteFailure(of: trial.slot, reason: reason, isBlamed: isBlamed)
         self.trial = nil
@@ -197,7 +197,7 @@ extension BootRecord {
 
     /// Before a slot's system is started: takes one attempt of a trial, or one of the boots that a committed slot may
     /// fail.
-    public mutating func countBoot(_ slot: SlotName, byKexec: Bool) throws(BootRecordError) {
+    public mutating func countBoot(_ slot: SlotName, byKexec: Bool) throws(RecordTransitionError) {
         guard self[slot].installed != nil else { throw .notVerified(slot) }
         if var trial, trial.slot == slot {
             guard trial.attemptsLeft > 0 else { throw .noAttemptsLeft }
@@ -217,7 +217,7 @@ extension BootRecord {
     }
 
     /// The committed system that runs is healthy.
-    public mutating func healthConfirmed(_ slot: SlotName) throws(BootRecordError) {
+    public mutating func healthConfirmed(_ slot: SlotName) throws(RecordTransitionError) {
         guard slot == committed else { throw .nothingCommitted }
         bootsWithoutHealth[slot] = nil
         if request?.target != .slot(slot) { request = nil }
@@ -234,7 +234,7 @@ extension BootRecord {
     /// The committed slot cannot be started or keeps failing: the other verified slot takes over.
     ///
     /// The failed slot counts as exhausted, so that the two never take turns.
-    public mutating func giveWay(reason: String, isBlamed: Bool) throws(BootRecordError) {
+    public mutating func giveWay(reason: String, isBlamed: Bool) throws(RecordTransitionError) {
         guard let failed = committed else { throw .nothingCommitted }
         guard canGiveWay else { throw .noOtherSlot }
         let isSameRelease = self[failed].installed?.release == self[failed.other].installed?.release
@@ -247,7 +247,7 @@ extension BootRecord {
     }
 
     /// The committed version turned out unhealthy after its commit: back to the one before, once.
-    public mutating func goBack(reason: String) throws(BootRecordError) {
+    public mutating func goBack(reason: String) throws(RecordTransitionError) {
         guard let failed = committed else { throw .nothingCommitted }
         if let trial { throw .trialUnderWay(trial.slot) }
         guard let previous, self[previous].installed != nil else { throw .noPrevious }

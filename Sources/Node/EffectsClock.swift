@@ -30,7 +30,7 @@ public final class NodeClock: ClockEffect {
     public func random(below bound: Int64) -> Int64 { bound > 0 ? Int64.random(in: 0..<bound) : 0 }
 
     /// Sleeps; a signal may end it early.
-    static func pause(milliseconds: Int64) {
+    public static func pause(milliseconds: Int64) {
         var time = timespec(tv_sec: Int(milliseconds / 1000), tv_nsec: Int(milliseconds % 1000) * 1_000_000)
         nanosleep(&time, nil)
     }

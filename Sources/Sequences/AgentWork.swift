@@ -103,8 +103,8 @@ public final class AgentWork {
     }
 
     /// Brings the entries in line; a firmware that refuses is tolerated, as the fallback path and `apus-init` lead on.
-    func repairEntries(next: StartTarget? = nil) throws {
-        if let error = try effects.firmware.applyAll(entryChanges(next: next)) {
+    func repairEntries(next: StartTarget? = nil) {
+        if let error = effects.firmware.applyAll(entryChanges(next: next)) {
             effects.report.log(
                 "the firmware refuses a boot variable (\(error)); ignoring: the next start goes through kexec instead")
         }

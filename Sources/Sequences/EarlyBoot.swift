@@ -117,7 +117,7 @@ extension EarlyBoot {
             let plan = try need(self.plan, "the boot plan")
             let facts = try need(self.facts, "the facts of this boot")
             if let record = plan.record { try store(record) }
-            if let refusal = try apply(plan.changes) {
+            if let refusal = apply(plan.changes) {
                 effects.report.log("the firmware refuses a boot variable (\(refusal)); going on without it")
                 decideAgain(facts) { $0.firmware.isWritable = false }
                 continue
@@ -142,8 +142,8 @@ extension EarlyBoot {
     }
 
     /// The error of the first change that was refused, or nil.
-    func apply(_ changes: [BootVariableChange]) throws -> (any Error)? {
-        try effects.firmware.applyAll(changes)
+    func apply(_ changes: [BootVariableChange]) -> (any Error)? {
+        effects.firmware.applyAll(changes)
     }
 
     /// Ends the boot as decided; the target whose kexec was refused, or nil.
@@ -155,7 +155,7 @@ extension EarlyBoot {
         case .kexec(let target):
             do {
                 try effects.power.kexec(target)
-            } catch let error where !(error is any UnstoppableError) {
+            } catch {
                 effects.report.log("kexec of \(target) was refused: \(error)")
                 return target
             }
@@ -167,11 +167,11 @@ extension EarlyBoot {
 
 extension BootVariableEffect {
     /// Carries changes out in order up to the first that the firmware refuses, whose error it returns.
-    func applyAll(_ changes: [BootVariableChange]) throws -> (any Error)? {
+    func applyAll(_ changes: [BootVariableChange]) -> (any Error)? {
         for change in changes {
             do {
                 try apply(change)
-            } catch let error where !(error is any UnstoppableError) {
+            } catch {
                 return error
             }
         }

@@ -164,7 +164,7 @@ extension EarlyBoot {
         let snapshot = effects.firmware.snapshot()
         let plan = BootEntryPlan(
             snapshot: snapshot, disk: disk, committed: .a, otherIsVerified: true, next: nil)
-        if let error = try apply(plan.changes) {
+        if let error = apply(plan.changes) {
             effects.report.log(
                 "the firmware refuses boot entries (\(error)); ignoring: the fallback path starts the slot instead")
         }
@@ -185,7 +185,7 @@ extension EarlyBoot {
         case .kexec:
             do {
                 try effects.power.kexec(.slot(.a))
-            } catch let error where !(error is any UnstoppableError) {
+            } catch {
                 effects.report.log("kexec was refused (\(error)); restarting through the firmware instead")
                 try effects.power.reboot()
             }

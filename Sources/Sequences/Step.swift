@@ -69,10 +69,7 @@ public protocol PermanentError: Error {}
 extension PlanRefusal: PermanentError {}
 extension PartitionRefusal: PermanentError {}
 extension DiskChoice.NoneFits: PermanentError {}
-extension BootRecordError: PermanentError {}
-
-/// An error that no step may tolerate: a simulated power cut passes through every handler.
-public protocol UnstoppableError: PermanentError {}
+extension RecordTransitionError: PermanentError {}
 
 /// A refusal with a sentence that says what to do.
 public struct Refusal: PermanentError, Sendable, Equatable, CustomStringConvertible {

@@ -21,7 +21,7 @@ public func installSequence(_ name: Digest256, into slot: SlotName) -> StepSeque
             Step("record-verified") { work in
                 try work.change { try $0.markVerified(slot, work.needRelease().installed) }
             },
-            Step("write-boot-entries") { try $0.repairEntries() },
+            Step("write-boot-entries") { $0.repairEntries() },
         ])
 }
 
@@ -36,7 +36,7 @@ public func startTrialSequence(_ slot: SlotName, rule: ProbationRule) -> StepSeq
                     record.countRequest(.slot(slot), byKexec: false)
                 }
             },
-            Step("set-boot-next") { try $0.repairEntries(next: .slot(slot)) },
+            Step("set-boot-next") { $0.repairEntries(next: .slot(slot)) },
             Step("restart") { try $0.restart() },
         ])
 }
@@ -53,7 +53,7 @@ public func retryTrialSequence() -> StepSequence<AgentWork> {
                 }
             },
             Step("set-boot-next") { work in
-                try work.repairEntries(next: work.record.trial.map { .slot($0.slot) })
+                work.repairEntries(next: work.record.trial.map { .slot($0.slot) })
             },
             Step("restart") { try $0.restart() },
         ])
@@ -65,7 +65,7 @@ public func commitSequence() -> StepSequence<AgentWork> {
         "commit",
         [
             Step("commit-record") { work in try work.change { try $0.commit(work.running) } },
-            Step("set-boot-order") { try $0.repairEntries() },
+            Step("set-boot-order") { $0.repairEntries() },
         ])
 }
 
@@ -95,7 +95,7 @@ public func rollBackSequence(reason: String, isBlamed: Bool) -> StepSequence<Age
             },
             Step("set-boot-order") { work in
                 let committed = work.record.committed
-                try work.repairEntries(next: committed == work.running ? nil : committed.map { .slot($0) })
+                work.repairEntries(next: committed == work.running ? nil : committed.map { .slot($0) })
             },
             Step("restart", skip: { $0.runsCommitted }) { try $0.restart() },
         ])
@@ -108,7 +108,7 @@ public func goBackSequence(reason: String) -> StepSequence<AgentWork> {
         [
             Step("record-failure") { work in try work.change { try $0.goBack(reason: reason) } },
             Step("set-boot-order") { work in
-                try work.repairEntries(next: work.record.committed.map { .slot($0) })
+                work.repairEntries(next: work.record.committed.map { .slot($0) })
             },
             Step("restart") { try $0.restart() },
         ])
@@ -125,7 +125,7 @@ public func restartSequence(into target: StartTarget) -> StepSequence<AgentWork>
                     record.countRequest(target, byKexec: false)
                 }
             },
-            Step("set-boot-next") { try $0.repairEntries(next: target) },
+            Step("set-boot-next") { $0.repairEntries(next: target) },
             Step("restart") { try $0.restart() },
         ])
 }
@@ -135,7 +135,7 @@ public func repairSequence() -> StepSequence<AgentWork> {
     StepSequence(
         "repair-boot-entries",
         [
-            Step("write-boot-entries", skip: { $0.entriesAreRight }) { try $0.repairEntries() }
+            Step("write-boot-entries", skip: { $0.entriesAreRight }) { $0.repairEntries() }
         ])
 }
 
@@ -153,7 +153,7 @@ extension AgentWork {
         try PlanValidation.checkFit(
             release, rootBytes: sizes.rootBytes, treeBytes: sizes.treeBytes, bootBytes: sizes.bootBytes,
             recoveryBytes: sizes.recoveryBytes)
-        if let reason = record.quarantineReason(of: release.release) { throw BootRecordError.quarantined(reason) }
+        if let reason = record.quarantineReason(of: release.release) { throw RecordTransitionError.quarantined(reason) }
     }
 
     func markUnbootable(_ slot: SlotName) throws {
