@@ -51,7 +51,8 @@ public enum Guardian {
     /// The root directory changes below this process: it works in the folder of its files, which moves with its mount.
     public static func run() -> Int32 {
         Processes.setName(name)
-        do { try Processes.leadSession() } catch { /* It has no terminal in any case: ignoring. */  }
+        // It has no terminal in any case: ignoring.
+        try? Processes.leadSession()
         // Nothing that a dying system sends may end it.
         for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2] { Glibc.signal(signal, SIG_IGN) }
         guard chdir(RunningSystem.directory) == 0 else { return 1 }

@@ -201,6 +201,9 @@ public enum LeaseScript {
     /// In the environment of `udhcpc`, and so of its script: tells the program that it is run as that.
     public static let marker = "APUS_LEASE_SCRIPT=1"
 
+    /// Whether `udhcpc` runs this program.
+    public static func isCaller(_ environment: [String: String]) -> Bool { environment["APUS_LEASE_SCRIPT"] == "1" }
+
     static func path(of interface: String) -> String { "\(NetworkSetup.stateDirectory)/\(interface).lease" }
 
     /// Handles one event: `deconfig`, `bound`, `renew`, `leasefail` or `nak`.

@@ -1,0 +1,39 @@
+public import Contract
+internal import Decisions
+public import Sequences
+
+/// Puts the real effects of early boot together.
+public enum EarlyBootMachine {
+    /// The effects of this boot, over what it learns.
+    public static func effects(_ context: EarlyContext) -> EarlyBootEffects {
+        let use = DiskInUse()
+        let log = context.log
+        let releases = NodeReleases(
+            access: { try context.access() }, trust: { try context.trust() }, note: { log.log($0) })
+        let slots = NodeSlots(
+            use, releases: releases, recoveryFiles: { recoveryFiles(context) },
+            // A stalled download is given up and repeated by itself within minutes.
+            alive: { context.keeper?.alive(forSeconds: 300) })
+        return EarlyBootEffects(
+            machine: NodeMachine(context, use), disk: NodeDisks(use, bootPartition: { context.bootPartition }),
+            record: NodeBootRecord(use), firmware: NodeFirmware(), slots: slots, state: NodeState(context, use),
+            network: NodeNetwork(context, use), registration: NodeRegistration(context), releases: releases,
+            power: NodePower(context, use), report: EarlyReport(context), clock: context.clock)
+    }
+
+    /// What the server should hear of this start once the agent reaches it.
+    public static func events(of early: EarlyBoot) -> [NodeEvent] {
+        guard let plan = early.plan else { return [] }
+        return [NodeEvent(kind: "boot", message: plan.reason)]
+    }
+
+    /// A machine that was told of its site by `apus.json` needs it again when it recovers; without the join token, as
+    /// the node's key is its way in then.
+    private static func recoveryFiles(_ context: EarlyContext) -> [(path: String, bytes: [UInt8])] {
+        guard context.mediumTrust != nil, var trust = try? context.trust() else { return [] }
+        trust.token = nil
+        trust.network = context.network?.settings ?? trust.network
+        guard let bytes = try? Wire.encode(trust) else { return [] }
+        return [(BootMedium.fileName, bytes)]
+    }
+}
