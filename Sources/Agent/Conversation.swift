@@ -12,18 +12,12 @@ enum AgentMessage: Sendable {
     case contact(failure: String?)
     /// A round of local checks ended; whether the gateway answers is asked only while the server does not.
     case health([CheckResult], gatewayAnswers: Bool?)
-    /// The installer ended: nil, or why it failed and whether trying again may help.
-    case installed(failure: InstallFailure?)
-    /// A command's work ended.
+    /// A job ended.
+    case jobDone(JobOutcome)
+    /// A command of the machine was begun, or why it could not be.
     case commandDone(NodeCommand, failure: String?)
-}
-
-/// Why a release could not be installed.
-struct InstallFailure: Sendable, Equatable {
-    /// A sentence.
-    var reason: String
-    /// Whether the release itself is at fault: then it is not tried again.
-    var isFinal: Bool
+    /// The working thread cannot work.
+    case unable(String)
 }
 
 /// The agent's side of the conversation with the server: two threads that block so that the loop never does.
@@ -80,6 +74,9 @@ final class Conversation: Sendable {
         }
         wakeSender.post(())
     }
+
+    /// Sends a piece of a log from the calling thread.
+    func send(_ chunk: LogChunk) throws { try connect().post(log: chunk) }
 
     /// Sends what is queued soon.
     func hurry() { wakeSender.post(()) }

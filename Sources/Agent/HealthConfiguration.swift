@@ -38,7 +38,8 @@ public struct HealthConfiguration: Sendable, Codable, Equatable {
         }
         for check in tcp where !(1...65535).contains(check.port) {
             throw DecodingError.dataCorruptedError(
-                forKey: .tcp, in: container, debugDescription: "port \(check.port) of '\(check.name)' is not 1 to 65535")
+                forKey: .tcp, in: container, debugDescription: "port \(check.port) of '\(check.name)' is not 1 to 65535"
+            )
         }
         for check in http where !check.url.hasPrefix("http://") && !check.url.hasPrefix("https://") {
             throw DecodingError.dataCorruptedError(

@@ -58,7 +58,8 @@ public struct SlotSizes: Sendable, Equatable {
 /// One thread uses it at a time. Each sequence changes the record in memory by a validated transition, stores it, and
 /// only then does what it announced.
 public final class AgentWork {
-    let effects: AgentEffects
+    /// The effects.
+    public let effects: AgentEffects
     /// The slot that runs.
     public let running: SlotName
     /// The disk in use.

@@ -1,5 +1,7 @@
-// Composition only.
+import Agent
+
+/// The resident agent: composition only.
 @main
 struct Main {
-    static func main() {}
+    static func main() throws { try AgentProgram.run() }
 }

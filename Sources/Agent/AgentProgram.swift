@@ -1,0 +1,103 @@
+internal import Contract
+internal import Decisions
+internal import Fetch
+internal import Linux
+internal import Node
+internal import Sequences
+
+/// The whole agent, put together from what the node's disk says.
+public enum AgentProgram {
+    /// Runs until the process ends.
+    /// - Throws: where the node was never provisioned, or its files are damaged; systemd starts the agent again.
+    public static func run() throws -> Never {
+        let log = try NodeLog(name: "apus-agent", consoles: ["/dev/stderr"], kernelLog: nil)
+        let files = NodeFiles()
+        let system = try RunningSystem.load()
+        let access = try serverAccess(files)
+        let trust = try required(SiteTrust.self, .trust, in: files)
+        let memory = memory(in: files, log)
+
+        let mailbox = try Mailbox<AgentMessage>(limit: 1024)
+        let conversation = try Conversation(
+            mailbox: mailbox, queue: log.queue, generation: memory.desired?.generation ?? 0
+        ) { try access.client() }
+        let jobs = try JobThread { mailbox.post(.jobDone($0)) }
+        let rounds = HealthRounds(
+            checks: HealthChecks(caCertificate: access.caCertificate, verityName: RunningSystem.rootDeviceName),
+            mailbox: mailbox)
+        let makeWork: @Sendable () throws -> AgentWork = {
+            try work(on: system, access: access, trust: trust, log: log, conversation: conversation)
+        }
+        let state = AgentState(
+            running: AgentState.RunningSlot(
+                slot: system.slot,
+                deadlineSeconds: RunningSystem.deadlineSeconds().map { $0 - RunningSystem.guardianGraceSeconds }),
+            record: try makeWork().record, memory: memory)
+        let loop = try AgentLoop(
+            system: system, files: files, mailbox: mailbox, conversation: conversation, jobs: jobs, rounds: rounds,
+            log: log, state: state)
+        try conversation.start()
+        try rounds.start()
+        try jobs.start(makeWork: makeWork) { mailbox.post(.unable($0)) }
+        try loop.run()
+    }
+
+    private static func serverAccess(_ files: NodeFiles) throws -> ServerAccess {
+        let identity = try required(NodeIdentity.self, .identity, in: files)
+        let trust = try required(SiteTrust.self, .trust, in: files)
+        guard let ca = trust.caCertificate else { throw NodeError("'\(files.path(.trust))' names no CA certificate") }
+        guard let certificate = try files.text(.certificate), let key = try files.text(.key) else {
+            throw NodeError("the node's key or certificate is missing in '\(files.directory)'; provision it again")
+        }
+        let network = try files.value(NetworkSettings.self, .network)
+        return ServerAccess(
+            endpoint: identity.endpoint, caCertificate: ca,
+            identity: ClientIdentity(certificatePEM: certificate, keyPEM: key), proxy: network?.proxy)
+    }
+
+    private static func required<Value: Decodable>(
+        _ type: Value.Type, _ name: NodeFiles.Name, in files: NodeFiles
+    ) throws -> Value {
+        guard let value = try files.value(type, name) else {
+            throw NodeError("'\(files.path(name))' is missing; provision the node again")
+        }
+        return value
+    }
+
+    /// A damaged memory is forgotten: the boot record alone decides what is started.
+    private static func memory(in files: NodeFiles, _ log: NodeLog) -> AgentMemory {
+        do {
+            return try files.value(AgentMemory.self, .agent) ?? AgentMemory()
+        } catch {
+            log.log("\(error); ignoring")
+            return AgentMemory()
+        }
+    }
+
+    /// The effects on this machine, made on the thread that uses them.
+    private static func work(
+        on system: RunningSystem, access: ServerAccess, trust: SiteTrust, log: NodeLog, conversation: Conversation
+    ) throws -> AgentWork {
+        let disk = try AgentDisk.find(named: system.disk)
+        let use = DiskInUse(disk)
+        let releases = NodeReleases(access: { access }, trust: { trust }, note: { log.log($0) })
+        let effects = AgentEffects(
+            record: NodeBootRecord(use), firmware: NodeFirmware(),
+            slots: NodeSlots(use, releases: releases, recoveryFiles: { [] }, alive: {}), releases: releases,
+            power: AgentPower(conversation), report: log, clock: NodeClock())
+        return try AgentWork(
+            effects: effects, running: system.slot, disk: disk.facts(), sizes: try AgentDisk.sizes(of: disk))
+    }
+}
+
+/// The agent restarts in good order through systemd; everything else is early boot's.
+private final class AgentPower: PowerEffect {
+    private let conversation: Conversation
+
+    init(_ conversation: Conversation) { self.conversation = conversation }
+
+    func reboot() throws { try MachineCommands.restart(conversation) }
+    func powerOff() throws { throw Refusal("the agent's sequences do not switch the machine off") }
+    func kexec(_ target: StartTarget) throws { throw Refusal("only early boot starts kernels") }
+    func start(_ slot: SlotStart) throws { throw Refusal("only early boot starts slots") }
+}
