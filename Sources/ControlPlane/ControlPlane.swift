@@ -1,1 +1,0 @@
-// The provisioning endpoint: routes, registration, certificates, releases, events.

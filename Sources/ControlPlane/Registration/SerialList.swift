@@ -1,0 +1,15 @@
+/// A file of serial numbers that are admitted without a token, one a line; `#` begins a comment.
+///
+/// Read anew for each registration, so that an operator only edits it. A list that cannot be read admits nobody.
+enum SerialList {
+    static func read(_ path: String?) -> Set<String> {
+        guard let path, let bytes = try? DurableFile.read(path, limit: 4 << 20) else { return [] }
+        let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+        return Set(lines.compactMap(serial))
+    }
+
+    private static func serial(_ line: Substring) -> String? {
+        let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
+        return words.isEmpty ? nil : words.joined(separator: " ")
+    }
+}

@@ -1,0 +1,72 @@
+import Contract
+import Foundation
+import HTTPTypes
+
+/// Where the files of releases lie: those being uploaded in `staging`, those published in `releases`.
+struct ReleaseShelf: Sendable {
+    let directory: DataDirectory
+
+    /// The three files of a release.
+    enum File: String, CaseIterable, Sendable {
+        case manifest = "manifest.json"
+        case frames
+        case pack
+
+        /// The largest that is accepted, in bytes.
+        var limit: UInt64 {
+            switch self {
+            case .manifest: UInt64(WireLimit.manifest)
+            case .frames: UInt64(WireLimit.frameTable)
+            case .pack: ServerLimit.pack
+            }
+        }
+
+        /// What it is, for `Content-Type`.
+        var mediaType: String { self == .manifest ? "application/json" : "application/octet-stream" }
+    }
+
+    /// Where a file of a published release lies.
+    func published(_ name: Digest256, _ file: File) -> String { "\(directory.releases)/\(name)/\(file.rawValue)" }
+
+    /// Where the files of a release are uploaded to.
+    func staged(_ name: Digest256) -> String { "\(directory.staging)/\(name)" }
+
+    /// Makes the place for an upload.
+    func stage(_ name: Digest256) throws -> String {
+        let path = staged(name)
+        guard !FileManager.default.fileExists(atPath: path) else { return path }
+        let others = try FileManager.default.contentsOfDirectory(atPath: directory.staging)
+        guard others.count < ServerLimit.stagedReleases else {
+            throw APIFailure(
+                .conflict, "too-many-uploads",
+                "\(others.count) releases were uploaded and not published; publish them, or wait a day until they are removed"
+            )
+        }
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        return path
+    }
+
+    /// Moves a checked release to its place, in one step. Where it is there already, from a publication that was cut
+    /// short before it was listed, that one stays.
+    func keep(_ name: Digest256) throws {
+        let place = "\(directory.releases)/\(name)"
+        if FileManager.default.fileExists(atPath: place) {
+            try FileManager.default.removeItem(atPath: place)
+        }
+        try DurableFile.flushDirectory(staged(name))
+        try DurableFile.move(staged(name), to: place)
+        try DurableFile.flushDirectory(directory.staging)
+    }
+
+    /// Removes uploads that nobody has touched for a day.
+    func removeAbandoned(now: Date = Date()) {
+        let manager = FileManager.default
+        for name in (try? manager.contentsOfDirectory(atPath: directory.staging)) ?? [] {
+            let path = "\(directory.staging)/\(name)"
+            let touched = (try? manager.attributesOfItem(atPath: path))?[.modificationDate] as? Date
+            if let touched, now.timeIntervalSince(touched) < 86_400 { continue }
+            try? manager.removeItem(atPath: path)
+        }
+    }
+}

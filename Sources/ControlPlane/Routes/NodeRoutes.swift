@@ -1,0 +1,53 @@
+import Contract
+import HTTPTypes
+import Hummingbird
+
+/// `/v1/node`: for a node, about itself.
+struct NodeRoutes: Sendable {
+    let service: NodeService
+
+    func add(to book: inout RouteBook) {
+        book.on(.get, "/v1/node/plan", for: NodeContext.self, use: plan)
+        book.on(.get, "/v1/node/desired", for: NodeContext.self, use: desired)
+        book.on(.post, "/v1/node/status", for: NodeContext.self, use: status)
+        book.on(.post, "/v1/node/steps", for: NodeContext.self, use: steps)
+        book.on(.post, "/v1/node/log", for: NodeContext.self, use: log)
+        book.on(.post, "/v1/node/events", for: NodeContext.self, use: event)
+    }
+
+    @Sendable private func plan(_ request: Request, _ context: NodeContext) async throws -> Response {
+        Exchange.reply(json: try await service.plan(for: context.node))
+    }
+
+    @Sendable private func desired(_ request: Request, _ context: NodeContext) async throws -> Response {
+        let after = try request.number("after", within: 0...Int64(Int32.max), fallback: 0)
+        return try Exchange.reply(
+            try await service.desired(
+                for: context.node, after: Int(after), waitSeconds: try request.waitSeconds()))
+    }
+
+    @Sendable private func status(_ request: Request, _ context: NodeContext) async throws -> Response {
+        let status = try await Exchange.decode(NodeStatus.self, from: request, limit: 256 << 10)
+        return try Exchange.reply(try await service.receive(status, from: context.node))
+    }
+
+    @Sendable private func steps(_ request: Request, _ context: NodeContext) async throws -> Response {
+        let reports = try await Exchange.decode(StepReports.self, from: request, limit: 512 << 10)
+        try await service.receive(reports, from: context.node)
+        return try Exchange.reply(Acknowledgement(message: "noted"))
+    }
+
+    @Sendable private func log(_ request: Request, _ context: NodeContext) async throws -> Response {
+        // JSON may spend six bytes on one of the text's.
+        let chunk = try await Exchange.decode(LogChunk.self, from: request, limit: WireLimit.message)
+        guard chunk.text.utf8.count <= WireLimit.logChunk else { throw APIFailure.tooLarge(limit: WireLimit.logChunk) }
+        try await service.receive(chunk, from: context.node)
+        return try Exchange.reply(Acknowledgement(message: "noted"))
+    }
+
+    @Sendable private func event(_ request: Request, _ context: NodeContext) async throws -> Response {
+        let event = try await Exchange.decode(NodeEvent.self, from: request, limit: 16 << 10)
+        try await service.receive(event, from: context.node)
+        return try Exchange.reply(Acknowledgement(message: "noted"))
+    }
+}

@@ -1,0 +1,193 @@
+public import Contract
+import Cryptography
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+public import Logging
+import NIOCore
+import Release
+public import ServiceLifecycle
+import Store
+import UnixSignals
+
+/// The provisioning endpoint: a service with two listeners, made from options.
+public struct Server: Service, CustomStringConvertible {
+    /// A name for logs, which show a service with all that it holds otherwise.
+    public var description: String { "apusd" }
+    /// Where the data directory is.
+    public var dataDirectory: String { directory.path }
+    /// Where the admin token lies.
+    public var adminTokenFile: String { directory.adminToken }
+    /// Where the CA's certificate lies.
+    public var authorityFile: String { directory.authorityCertificate }
+
+    private let options: ServerOptions
+    private let directory: DataDirectory
+    private let lock: DirectoryLock
+    private let store: SQLiteStore
+    private let core: Core
+    private let token: AdminToken
+    private let identity: ServerIdentity
+    private let logger: Logger
+
+    /// Opens the data directory, making what is not there yet, and holds it until the server is gone.
+    ///
+    /// - Throws: `ServerProblem` or `StoreError`: a sentence that says what to do.
+    public init(options: ServerOptions, logger: Logger) throws {
+        self.options = options
+        self.logger = logger
+        guard (1...16).contains(options.releaseThreshold) else {
+            throw ServerProblem("--release-threshold is a number from 1 to 16")
+        }
+        directory = try DataDirectory(creating: options.dataDirectory)
+        lock = try directory.lock()
+        // The CA comes first: a database without one is a sign of a restore that went wrong.
+        let authority = try Authority(in: directory)
+        store = try SQLiteStore(path: directory.database)
+        token = try AdminToken(in: directory)
+        identity = try ServerIdentity(options: options, authority: authority)
+        core = Core(
+            store: store, signals: Signals(), authority: authority,
+            now: { Int64(Date().timeIntervalSince1970) })
+    }
+
+    /// Where the server listens, once it does.
+    public struct Addresses: Sendable {
+        /// The port of the API.
+        public var port: Int
+        /// The port for boot artifacts over plain HTTP, where there is one.
+        public var bootPort: Int?
+    }
+
+    /// Serves until a graceful shutdown.
+    public func run() async throws { try await run { _ in } }
+
+    /// Serves until a graceful shutdown, and says where once both listeners are up.
+    public func run(onRunning: @escaping @Sendable (Addresses) async -> Void) async throws {
+        let releases = ReleaseService(
+            core: core, shelf: ReleaseShelf(directory: directory), threshold: options.releaseThreshold)
+        try await trustReleaseKeys(releases)
+        let address = options.address ?? Self.anyAddress
+        let listening = Listening(expectsBootPort: options.bootPort != nil, onRunning: onRunning)
+        var services: [any Service] = [
+            try application(address: address, releases: releases) { listening.api($0) }
+        ]
+        if let bootPort = options.bootPort {
+            services.append(bootApplication(address: address, port: bootPort) { listening.boot($0) })
+        }
+        services.append(Announcer(listening: listening))
+        services.append(Janitor(core: core, releases: releases, registration: registration, logger: logger))
+        // Shutdown runs backwards through the list: long polls end first, so that connections can drain.
+        services.append(PollEnder(signals: core.signals))
+        defer { try? store.close() }
+        try await ServiceGroup(configuration: .init(services: services, logger: logger)).run()
+    }
+
+    /// Serves until SIGTERM or SIGINT, then lets requests that are under way end, for 20 seconds at most.
+    public func runUntilSignalled(onRunning: @escaping @Sendable (Addresses) async -> Void) async throws {
+        let service = AnnouncingServer(server: self, onRunning: onRunning)
+        var configuration = ServiceGroupConfiguration(
+            services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(20)
+        configuration.maximumCancellationDuration = .seconds(5)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+
+    /// What boot artifacts are built with: the endpoint, its CA and the keys that sign releases.
+    public func trust() async throws -> SiteTrust { try await Self.trust(core, options, identity) }
+
+    // MARK: - Parts
+
+    private var registration: RegistrationService {
+        let serials = options.serialsFile
+        return RegistrationService(core: core, listedSerials: { SerialList.read(serials) })
+    }
+
+    private func application(
+        address: String, releases: ReleaseService, onRunning: @escaping @Sendable (Int) -> Void
+    ) throws -> some Service {
+        let router = Router(context: CallContext.self)
+        router.add(middleware: FailureMiddleware())
+        router.add(
+            middleware: CallerMiddleware(
+                token: token, authority: core.authority.issuer.certificate, store: store, now: core.now))
+        var book = RouteBook(router: router)
+        let boot = BootShelf(directory: directory)
+        OpenRoutes(store: store, boot: boot).add(to: &book)
+        // A rack of 200 machines behind one address passes at once; then two registrations a second.
+        let limiter = RateLimiter(capacity: 240, perSecond: 2)
+        RegistrationRoutes(service: registration, limiter: limiter).add(to: &book)
+        NodeRoutes(service: NodeService(core: core)).add(to: &book)
+        OperatorRoutes(service: OperatorService(core: core), tokens: TokenService(core: core)).add(to: &book)
+        let (core, options, identity) = (core, options, identity)
+        ReleaseRoutes(service: releases, boot: boot) { try await Self.trust(core, options, identity) }.add(to: &book)
+        book.refuseOtherMethods()
+        return Application(
+            router: router,
+            server: try .tls(
+                .http1(configuration: Self.http), tlsConfiguration: identity.tlsConfiguration(authority: core.authority)
+            ),
+            configuration: configuration(address: address, port: options.port),
+            onServerRunning: { onRunning($0.localAddress?.port ?? 0) }, logger: logger)
+    }
+
+    private func bootApplication(
+        address: String, port: Int, onRunning: @escaping @Sendable (Int) -> Void
+    ) -> some Service {
+        let router = Router(context: CallContext.self)
+        router.add(middleware: FailureMiddleware())
+        var book = RouteBook(router: router)
+        OpenRoutes(store: store, boot: BootShelf(directory: directory)).add(to: &book)
+        book.refuseOtherMethods()
+        return Application(
+            router: router, server: .http1(configuration: Self.http),
+            configuration: configuration(address: address, port: port),
+            onServerRunning: { onRunning($0.localAddress?.port ?? 0) }, logger: logger)
+    }
+
+    private func configuration(address: String, port: Int) -> ApplicationConfiguration {
+        ApplicationConfiguration(
+            address: .hostname(address, port: port), backlog: 512,
+            availableConnectionsDelegate: .maximum(ServerLimit.connections, logger: logger))
+    }
+
+    private static var http: HTTP1Channel.Configuration {
+        HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ParserErrorReply()], idleTimeout: .seconds(75),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 64))
+    }
+
+    private static func trust(
+        _ core: Core, _ options: ServerOptions, _ identity: ServerIdentity
+    ) async throws -> SiteTrust {
+        let host = options.names.first ?? ServerIdentity.localAddresses().first ?? "localhost"
+        let authority = host.contains(":") ? "[\(host)]" : host
+        return SiteTrust(
+            endpoint: options.endpoint ?? "https://\(authority):\(options.port)", caCertificate: identity.trust,
+            releaseKeys: try await core.store.read { try $0.releaseKeys() }, threshold: options.releaseThreshold,
+            token: nil, network: nil, clockFloorSeconds: core.now())
+    }
+
+    private func trustReleaseKeys(_ releases: ReleaseService) async throws {
+        for path in options.releaseKeyFiles {
+            guard let bytes = try DurableFile.read(path, limit: 64 << 10) else {
+                throw ServerProblem("there is no file '\(path)'; --release-key takes a public key's file")
+            }
+            do {
+                _ = try await releases.trust(try ReleaseKeyFile.key(in: bytes))
+            } catch let failure as APIFailure {
+                throw ServerProblem("'\(path)' is not a usable release key: \(failure.error.message)")
+            } catch let problem as ServerProblem {
+                throw ServerProblem("'\(path)' is not a usable release key: \(problem)")
+            }
+        }
+    }
+
+    /// All addresses: IPv6 sockets take IPv4 as well, where the system has IPv6 at all.
+    private static var anyAddress: String {
+        let interfaces = (try? DurableFile.read("/proc/net/if_inet6", limit: 1 << 20)) ?? nil
+        return interfaces?.isEmpty == false ? "::" : "0.0.0.0"
+    }
+}

@@ -1,0 +1,75 @@
+/// How a server is run. Everything has a default that works.
+public struct ServerOptions: Sendable, Equatable {
+    /// Where everything that the server remembers lies.
+    public var dataDirectory: String
+    /// The address to listen on; nil takes all, IPv6 included where the system has it.
+    public var address: String?
+    /// The port of the API; 0 lets the system choose.
+    public var port = 8443
+    /// The port for boot artifacts over plain HTTP; 0 lets the system choose, nil serves none.
+    public var bootPort: Int? = 8080
+    /// Names and addresses for the server's certificate beside those of the machine.
+    public var names: [String] = []
+    /// The endpoint that boot artifacts are given, where it is not `https://NAME:PORT`.
+    public var endpoint: String?
+    /// A certificate chain and its key in PEM, where the server is not to issue its own; both or neither.
+    public var certificateFile: String?
+    /// The private key of `certificateFile`.
+    public var keyFile: String?
+    /// The authority of `certificateFile` in PEM, which boot artifacts must believe.
+    public var authorityFile: String?
+    /// Files with public keys that sign releases, trusted beside those uploaded.
+    public var releaseKeyFiles: [String] = []
+    /// How many of the keys must have signed a release.
+    public var releaseThreshold = 1
+    /// A file with serial numbers that are admitted without a token, one a line.
+    public var serialsFile: String?
+
+    /// Makes options for a data directory.
+    public init(dataDirectory: String) { self.dataDirectory = dataDirectory }
+}
+
+/// Why the server cannot run: a sentence that says what to do.
+public struct ServerProblem: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The sentence.
+    public var description: String
+
+    /// Makes a problem from its sentence.
+    public init(_ description: String) { self.description = description }
+}
+
+/// Bounds of what the server keeps and serves, beside those of the wire.
+enum ServerLimit {
+    /// Connections that are open at once, on each port.
+    static let connections = 2048
+    /// Long polls that wait at once.
+    static let waiters = 4096
+    /// Registrations that are under way at once.
+    static let openRegistrations = 4096
+    /// Nodes that were never admitted.
+    static let unadmittedNodes = 4096
+    /// A registration that the node no longer asks about ends after this many seconds.
+    static let registrationIdleSeconds: Int64 = 15 * 60
+    /// Events that are kept.
+    static let events: Int64 = 200_000
+    /// Log that is kept of each node, in bytes.
+    static let logBytes = 4 << 20
+    /// Log in one reply, in bytes.
+    static let logReplyBytes = 512 << 10
+    /// Text of one reply that lists, in bytes.
+    static let listReplyBytes = 768 << 10
+    /// Open commands of one node.
+    static let commands = 16
+    /// Releases that are uploaded at once.
+    static let stagedReleases = 8
+    /// A pack, in bytes.
+    static let pack: UInt64 = 32 << 30
+    /// A boot artifact, in bytes.
+    static let bootArtifact: UInt64 = 256 << 20
+    /// Trusted release keys.
+    static let releaseKeys = 32
+    /// Join tokens.
+    static let tokens = 10_000
+    /// The longest life of a token, in seconds: ten years.
+    static let tokenLifetimeSeconds: Int64 = 315_360_000
+}
