@@ -30,7 +30,7 @@ UNREAD = ["usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale"
           "usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.bin", "etc/udev/hwdb.bin", "usr/lib/dpkg", "etc/dpkg", "etc/apt",
           "etc/cron.d", "etc/cron.daily", "etc/logrotate.d", "etc/init.d", "etc/rc0.d", "etc/rc1.d", "etc/rc2.d",
           "etc/rc3.d", "etc/rc4.d", "etc/rc5.d", "etc/rc6.d", "etc/rcS.d", "etc/skel", "etc/update-motd.d",
-          "usr/lib/systemd/user", "usr/lib/systemd/catalog", "usr/share/initramfs-tools", "usr/share/bash-completion"]
+          "usr/lib/systemd/user", "usr/lib/systemd/catalog", "usr/share/initramfs-tools", "usr/bin/localedef"]
 # Kept in that: the one catalog that journalctl explains entries from.
 CATALOG = "usr/lib/systemd/catalog/systemd.catalog"
 
@@ -76,6 +76,9 @@ def trim(root):
     if catalog:
         root.directory(posixpath.dirname(CATALOG))
         root.entries[CATALOG] = catalog
+    # Static libraries and character sets other than UTF-8.
+    for path in [p for p in root.entries if re.match(r"usr/lib/[^/]+/(gconv/.*|[^/]+\.a)$", p)]:
+        del root.entries[path]
     for folder in ("boot", "var", "run", "tmp", "dev", "proc", "sys", "usr/lib/x86_64-linux-gnu/perl-base"):
         for path in [p for p in root.entries if p.startswith(folder + "/")]:
             del root.entries[path]
@@ -145,7 +148,8 @@ def add_modules(root, sysroot, uname):
         subprocess.run(["depmod", "--basedir", staging, uname], check=True)
         for name in sorted(os.listdir(top)):
             path = os.path.join(top, name)
-            if os.path.isfile(path):
+            # libkmod reads the binary indexes; the text beside them is as large again.
+            if os.path.isfile(path) and name not in ("modules.alias", "modules.symbols", "modules.builtin.modinfo"):
                 root.file(f"{where}/{name}", open(path, "rb").read())
     for path in chosen:
         root.file(f"{where}/{path}", os.path.join(source, path))
