@@ -65,7 +65,7 @@ public struct ReleasePacker: Sendable {
     /// Plain bytes of the root file system's frames.
     public var rootFrameBytes = 128 << 10
     /// Plain bytes of the other artifacts' frames.
-    public var otherFrameBytes = 1 << 20
+    public var otherFrameBytes = 128 << 10
 
     /// Makes a packer.
     public init(
