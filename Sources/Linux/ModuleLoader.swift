@@ -26,8 +26,6 @@ public final class ModuleLoader {
         guard let context = kmod_new(directory, nil) else {
             throw SystemError("open the kernel modules in", directory ?? "/lib/modules", code: ENOMEM)
         }
-        self.context = context
-        sysfs = root + "sys"
         // It writes to standard error otherwise; every failure is returned as well.
         kmod_set_log_priority(context, 0)
         let result = kmod_load_resources(context)
@@ -35,8 +33,10 @@ public final class ModuleLoader {
             kmod_unref(context)
             throw SystemError(
                 "read the module index in", directory ?? "/lib/modules", code: result,
-                detail: "the modules must be of the running kernel")
+                detail: "the modules must be of the running kernel, with all index files of depmod")
         }
+        self.context = context
+        sysfs = root + "sys"
     }
 
     deinit { kmod_unref(context) }
