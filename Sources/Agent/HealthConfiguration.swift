@@ -22,6 +22,7 @@ public struct HealthConfiguration: Sendable, Codable, Equatable {
         self.ignoredUnits = ignoredUnits
     }
 
+    /// Reads a configuration; refuses another format, too many checks and impossible ones.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         format = try container.decode(Int.self, forKey: .format)
