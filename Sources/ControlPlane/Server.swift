@@ -35,6 +35,11 @@ public struct Server: Service, CustomStringConvertible {
     ///
     /// - Throws: `ServerProblem` or `StoreError`: a sentence that says what to do.
     public init(options: ServerOptions, logger: Logger) throws {
+        try self.init(options: options, logger: logger, now: { Int64(Date().timeIntervalSince1970) })
+    }
+
+    /// As above, with a clock of the caller's, in seconds since 1970.
+    init(options: ServerOptions, logger: Logger, now: @escaping @Sendable () -> Int64) throws {
         self.options = options
         self.logger = logger
         guard (1...16).contains(options.releaseThreshold) else {
@@ -47,9 +52,7 @@ public struct Server: Service, CustomStringConvertible {
         store = try SQLiteStore(path: directory.database)
         token = try AdminToken(in: directory)
         identity = try ServerIdentity(options: options, authority: authority)
-        core = Core(
-            store: store, signals: Signals(), authority: authority,
-            now: { Int64(Date().timeIntervalSince1970) })
+        core = Core(store: store, signals: Signals(), authority: authority, now: now)
     }
 
     /// Where the server listens, once it does.
@@ -71,7 +74,7 @@ public struct Server: Service, CustomStringConvertible {
         let address = options.address ?? Self.anyAddress
         let listening = Listening(expectsBootPort: options.bootPort != nil, onRunning: onRunning)
         var services: [any Service] = [
-            try application(address: address, releases: releases) { listening.api($0) }
+            try application(address: address, releases: releases, listening: listening)
         ]
         if let bootPort = options.bootPort {
             services.append(bootApplication(address: address, port: bootPort) { listening.boot($0) })
@@ -95,7 +98,9 @@ public struct Server: Service, CustomStringConvertible {
     }
 
     /// What boot artifacts are built with: the endpoint, its CA and the keys that sign releases.
-    public func trust() async throws -> SiteTrust { try await Self.trust(core, options, identity) }
+    public func trust() async throws -> SiteTrust {
+        try await Self.trust(core, options, identity, port: options.port)
+    }
 
     // MARK: - Parts
 
@@ -105,7 +110,7 @@ public struct Server: Service, CustomStringConvertible {
     }
 
     private func application(
-        address: String, releases: ReleaseService, onRunning: @escaping @Sendable (Int) -> Void
+        address: String, releases: ReleaseService, listening: Listening
     ) throws -> some Service {
         let router = Router(context: CallContext.self)
         router.add(middleware: FailureMiddleware())
@@ -121,7 +126,9 @@ public struct Server: Service, CustomStringConvertible {
         NodeRoutes(service: NodeService(core: core)).add(to: &book)
         OperatorRoutes(service: OperatorService(core: core), tokens: TokenService(core: core)).add(to: &book)
         let (core, options, identity) = (core, options, identity)
-        ReleaseRoutes(service: releases, boot: boot) { try await Self.trust(core, options, identity) }.add(to: &book)
+        ReleaseRoutes(service: releases, boot: boot) {
+            try await Self.trust(core, options, identity, port: listening.port ?? options.port)
+        }.add(to: &book)
         book.refuseOtherMethods()
         return Application(
             router: router,
@@ -129,7 +136,7 @@ public struct Server: Service, CustomStringConvertible {
                 .http1(configuration: Self.http), tlsConfiguration: identity.tlsConfiguration(authority: core.authority)
             ),
             configuration: configuration(address: address, port: options.port),
-            onServerRunning: { onRunning($0.localAddress?.port ?? 0) }, logger: logger)
+            onServerRunning: { listening.api($0.localAddress?.port ?? 0) }, logger: logger)
     }
 
     private func bootApplication(
@@ -160,12 +167,12 @@ public struct Server: Service, CustomStringConvertible {
     }
 
     private static func trust(
-        _ core: Core, _ options: ServerOptions, _ identity: ServerIdentity
+        _ core: Core, _ options: ServerOptions, _ identity: ServerIdentity, port: Int
     ) async throws -> SiteTrust {
         let host = options.names.first ?? ServerIdentity.localAddresses().first ?? "localhost"
         let authority = host.contains(":") ? "[\(host)]" : host
         return SiteTrust(
-            endpoint: options.endpoint ?? "https://\(authority):\(options.port)", caCertificate: identity.trust,
+            endpoint: options.endpoint ?? "https://\(authority):\(port)", caCertificate: identity.trust,
             releaseKeys: try await core.store.read { try $0.releaseKeys() }, threshold: options.releaseThreshold,
             token: nil, network: nil, clockFloorSeconds: core.now())
     }

@@ -57,6 +57,9 @@ final class Listening: Sendable {
         (stream, continuation) = AsyncStream.makeStream(of: Server.Addresses.self, bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// The port of the API, once it is known.
+    var port: Int? { state.withLock { $0.port } }
+
     func api(_ port: Int) { note { $0.port = port } }
 
     func boot(_ port: Int) { note { $0.bootPort = port } }
