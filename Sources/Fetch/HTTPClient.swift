@@ -214,12 +214,13 @@ public final class HTTPClient {
         }
     }
 
-    /// OpenSSL's verdict (X509_verify_cert(3), "DIAGNOSTICS"); a wrong name is libcurl's own finding, after it.
+    /// OpenSSL's verdict (X509_verify_cert(3), "DIAGNOSTICS"). A wrong name is libcurl's own finding, made before it
+    /// asks for that verdict: then it is still 0, or 1 as libcurl presets it.
     private func trustFailure(_ detail: String) -> TrustFailure {
         var verdict = 0
         _ = apus_curl_get_long(handle, CURLINFO_SSL_VERIFYRESULT, &verdict)
         return switch verdict {
-        case 0: .wrongName
+        case 0, 1: .wrongName
         case 9: .notYetValid
         case 10: .expired
         case 2, 18, 19, 20, 21, 7, 30: .wrongAuthority

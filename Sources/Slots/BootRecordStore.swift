@@ -19,9 +19,9 @@ public struct BootRecordStore {
 
     private let device: any BlockDevice
 
-    /// Opens the record on its partition; throws `BootRecordError` where that is too small.
+    /// Opens the record on its partition; throws `RecordStoreError` where that is too small.
     public init(_ device: any BlockDevice) throws {
-        guard device.sizeBytes >= 1 << 20 else { throw BootRecordError.tooSmall(device.sizeBytes) }
+        guard device.sizeBytes >= 1 << 20 else { throw RecordStoreError.tooSmall(device.sizeBytes) }
         self.device = device
     }
 
@@ -34,25 +34,25 @@ public struct BootRecordStore {
         do {
             return try Wire.decode(BootRecord.self, from: newest.payload, limit: Self.copyLimitBytes)
         } catch {
-            throw BootRecordError.notUnderstood("\(error)")
+            throw RecordStoreError.notUnderstood("\(error)")
         }
     }
 
     /// Replaces the record. On return it is on the medium and was read back; throws otherwise.
     public func write(_ record: BootRecord) throws {
-        if let broken = record.brokenInvariant { throw BootRecordError.unsound(broken) }
+        if let broken = record.brokenInvariant { throw RecordStoreError.unsound(broken) }
         let payload = try Wire.encode(record)
         guard payload.count <= Self.copyLimitBytes - Self.headerBytes else {
-            throw BootRecordError.tooLarge(payload.count)
+            throw RecordStoreError.tooLarge(payload.count)
         }
         let newest = try newest()
         let (sequence, overflow) = (newest?.sequence ?? 0).addingReportingOverflow(1)
-        guard !overflow else { throw BootRecordError.unsound("its sequence number is used up") }
+        guard !overflow else { throw RecordStoreError.unsound("its sequence number is used up") }
         let target = Self.copyOffsets[newest.map { 1 - $0.index } ?? 0]
-        let bytes = Self.encode(payload, sequence: sequence)
+        let bytes = Self.copy(payload, sequence: sequence)
         try device.writeSectors(bytes, at: target)
         try device.flush()
-        guard try device.readBytes(at: target, count: bytes.count) == bytes else { throw BootRecordError.readBack }
+        guard try device.readBytes(at: target, count: bytes.count) == bytes else { throw RecordStoreError.readBack }
     }
 
     /// Makes the disk forget the record, as an authenticated wipe wants it. Durable on return.
@@ -97,7 +97,7 @@ public struct BootRecordStore {
     }
 
     /// A copy in whole blocks of 4096 bytes.
-    static func encode(_ payload: [UInt8], sequence: UInt64) -> [UInt8] {
+    static func copy(_ payload: [UInt8], sequence: UInt64) -> [UInt8] {
         var header = [UInt8](repeating: 0, count: headerBytes)
         header.put(magic, at: 0)
         header.put(UInt32(1), at: 8)
@@ -110,7 +110,7 @@ public struct BootRecordStore {
 }
 
 /// Why the boot record cannot be read or written.
-public enum BootRecordError: Error, Sendable, Equatable, CustomStringConvertible {
+public enum RecordStoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The partition is too small, in bytes.
     case tooSmall(UInt64)
     /// The record is larger than a copy has room for, in bytes.
