@@ -29,7 +29,9 @@ public final class ModuleLoader {
         // It writes to standard error otherwise; every failure is returned as well.
         kmod_set_log_priority(context, 0)
         let result = kmod_load_resources(context)
-        guard result >= 0 else {
+        // Wants even the index of symbols, which an initramfs has no use for; the others are then read as needed.
+        let isPartial = result == -ENOENT && Self.hasIndex(context)
+        guard result >= 0 || isPartial else {
             kmod_unref(context)
             throw SystemError(
                 "read the module index in", directory ?? "/lib/modules", code: result,
@@ -40,6 +42,11 @@ public final class ModuleLoader {
     }
 
     deinit { kmod_unref(context) }
+
+    private static func hasIndex(_ context: OpaquePointer) -> Bool {
+        guard let name = kmod_get_dirname(context) else { return false }
+        return Files.exists(String(cString: name) + "/modules.dep.bin")
+    }
 
     /// The modules that an alias or a name stands for, without loading them.
     public func names(for alias: String) throws(SystemError) -> [String] {

@@ -34,7 +34,8 @@ public final class NodeMachine: MachineEffect {
     /// Loads the watchdogs' drivers first, as the kernel has none built in, and arms the first that works.
     public func armWatchdog() throws {
         guard context.keeper == nil else { return }
-        let loader = try moduleLoader()
+        // Drivers that cannot be loaded are reported by the step that is for them.
+        guard let loader = try? moduleLoader() else { return }
         // A chipset's bus brings the device that the watchdog's own driver is for.
         for _ in 0..<3 { loadWatchdogs(loader) }
         do {
