@@ -9,12 +9,15 @@ public struct GUID: Hashable, Sendable, Codable, Comparable, CustomStringConvert
     public init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
         guard bytes.count == 36 else { return nil }
-        for (index, byte) in bytes.enumerated() {
-            let isDash = [8, 13, 18, 23].contains(index)
-            let isDigit =
-                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20)
-            guard isDash ? byte == UInt8(ascii: "-") : isDigit else { return nil }
+        for index in 0..<36 {
+            let byte = bytes[index]
+            switch index {
+            case 8, 13, 18, 23: guard byte == UInt8(ascii: "-") else { return nil }
+            default:
+                let isNumber = byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+                let isLetter = byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "f")
+                guard isNumber || isLetter else { return nil }
+            }
         }
         self.text = text.lowercased()
     }

@@ -45,12 +45,15 @@ public struct InstalledRelease: Sendable, Equatable {
     public var ukiDigest: Digest256?
     /// The size of its UKI in bytes; 0 where the record was rebuilt.
     public var ukiBytes: UInt64
+    /// The boot artifact that it brings for the recovery partition; nil where the record was rebuilt.
+    public var recovery: BootRecord.RecoveryArtifact?
     var preserved = PreservedFields()
 
     /// Makes a description from its parts.
     public init(
         release: Digest256?, version: String, epoch: Int, architecture: Architecture, rootHash: Digest256,
-        salt: [UInt8], blocks: UInt64, ukiDigest: Digest256?, ukiBytes: UInt64
+        salt: [UInt8], blocks: UInt64, ukiDigest: Digest256?, ukiBytes: UInt64,
+        recovery: BootRecord.RecoveryArtifact? = nil
     ) {
         self.release = release
         self.version = version
@@ -61,12 +64,13 @@ public struct InstalledRelease: Sendable, Equatable {
         self.blocks = blocks
         self.ukiDigest = ukiDigest
         self.ukiBytes = ukiBytes
+        self.recovery = recovery
     }
 }
 
 extension InstalledRelease: Codable {
     enum Key: String, CodingKey, CaseIterable {
-        case release, version, epoch, architecture, rootHash, salt, blocks, ukiDigest, ukiBytes
+        case release, version, epoch, architecture, rootHash, salt, blocks, ukiDigest, ukiBytes, recovery
     }
 
     /// Reads the JSON form; throws where it is not valid.
@@ -86,6 +90,7 @@ extension InstalledRelease: Codable {
         blocks = try container.decode(UInt64.self, forKey: .blocks)
         ukiDigest = try container.decodeIfPresent(Digest256.self, forKey: .ukiDigest)
         ukiBytes = try container.decode(UInt64.self, forKey: .ukiBytes)
+        recovery = try container.decodeIfPresent(BootRecord.RecoveryArtifact.self, forKey: .recovery)
         preserved = try PreservedFields(from: decoder, besides: Key.self)
     }
 
@@ -102,6 +107,7 @@ extension InstalledRelease: Codable {
         try container.encode(blocks, forKey: .blocks)
         try container.encodeIfPresent(ukiDigest, forKey: .ukiDigest)
         try container.encode(ukiBytes, forKey: .ukiBytes)
+        try container.encodeIfPresent(recovery, forKey: .recovery)
     }
 }
 

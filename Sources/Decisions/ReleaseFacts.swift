@@ -51,7 +51,7 @@ public struct ReleaseFacts: Sendable, Equatable {
     public var installed: InstalledRelease {
         InstalledRelease(
             release: release, version: version, epoch: epoch, architecture: architecture, rootHash: rootHash,
-            salt: salt, blocks: blocks, ukiDigest: ukiDigest, ukiBytes: ukiBytes)
+            salt: salt, blocks: blocks, ukiDigest: ukiDigest, ukiBytes: ukiBytes, recovery: recovery)
     }
 
     /// The size of the root filesystem in bytes.

@@ -34,16 +34,13 @@ public func earlyBootSequence() -> StepSequence<EarlyBoot> {
             Step("save-identity", otherwise: restarts) { try $0.saveIdentity() },
             Step("stream-image", retry: .times(20), otherwise: restarts) { try $0.streamImage(progress: $1) },
             Step("read-back", otherwise: restarts) { try $0.readBack(progress: $1) },
-            // A recovery partition that works is the way back here: it is replaced only once the slots can be started.
+            // A recovery partition that works is the way back here: the agent brings it up to date later.
             Step("write-recovery", skip: { $0.hasRecovery }, retry: .times(5), otherwise: restarts) {
                 try $0.writeRecovery()
             },
             Step("write-kernels", retry: .times(5), otherwise: restarts) { try $0.writeKernels() },
             Step("write-boot-entries", otherwise: restarts) { try $0.writeBootEntries() },
             Step("commit-record", otherwise: restarts) { try $0.commitRecord() },
-            Step("refresh-recovery", skip: { $0.recoveryIsCurrent }, retry: .times(5), otherwise: restarts) {
-                try $0.writeRecovery()
-            },
             Step("report") { $0.effects.report.flush() },
             Step("hand-over", otherwise: restarts) { try $0.handOver() },
         ])

@@ -70,14 +70,16 @@ public func commitSequence() -> StepSequence<AgentWork> {
 }
 
 /// Brings the recovery partition up to the committed release's boot artifact. It may fail and be tried again later.
+///
+/// While it is replaced there is no fallback path, so it is left alone on a firmware that starts this node through it.
 public func refreshRecoverySequence() -> StepSequence<AgentWork> {
     StepSequence(
         "refresh-recovery",
         [
-            Step("fetch-metadata", skip: { $0.hasNoRelease }, retry: .times(3)) { work in
+            Step("fetch-metadata", skip: { $0.keepsRecovery }, retry: .times(3)) { work in
                 if let name = work.record.committedRelease?.release { try work.fetchMetadata(of: name) }
             },
-            Step("write-recovery", skip: { $0.recoveryIsCurrent }, retry: .times(3)) { try $0.writeRecovery() },
+            Step("write-recovery", skip: { $0.keepsRecovery }, retry: .times(3)) { try $0.writeRecovery() },
         ])
 }
 
@@ -162,13 +164,17 @@ extension AgentWork {
         try effects.slots.invalidate(.slot(slot))
     }
 
-    var hasNoRelease: String? {
-        record.committedRelease?.release == nil ? "the committed release's name is not known" : nil
-    }
-
-    var recoveryIsCurrent: String? {
-        guard let release else { return "the committed release's name is not known" }
-        return record.recovery == release.recovery ? "the recovery partition is up to date" : nil
+    var keepsRecovery: String? {
+        guard let committed = record.committedRelease, committed.release != nil, record.committed == running else {
+            return "no known release is committed"
+        }
+        if record.recovery != nil, record.recovery == committed.recovery {
+            return "the recovery partition is up to date"
+        }
+        let firmware = effects.firmware.snapshot()
+        let entry = firmware.entries.first { $0.number == firmware.current }
+        let isOurs = entry?.file.flatMap { named in disk.file(of: .slot(running)).map(named.isSame) } ?? false
+        return isOurs ? nil : "the firmware did not start this slot by its entry, so the fallback path may be needed"
     }
 
     func writeRecovery() throws {

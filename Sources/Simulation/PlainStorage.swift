@@ -9,6 +9,7 @@ public final class PlainStorage: SimulatedStorage {
     let disk: FaultyDisk
     private let store: PlainTable
     private var table: [PlannedPartition]?
+    private var patterns: [UInt16: [UInt8]] = [:]
     /// The key that `saveIdentity` writes.
     public var keyToSave: UInt8 = 0
 
@@ -70,12 +71,15 @@ public final class PlainStorage: SimulatedStorage {
     private static let fileOffset: UInt64 = 4096
 
     /// Bytes that only this part of this release has.
-    private static func pattern(_ kind: UInt8, _ number: UInt8, sectors: Int, _ sectorBytes: Int) -> [UInt8] {
+    private func pattern(_ kind: UInt8, _ number: UInt8, sectors: Int, _ sectorBytes: Int) -> [UInt8] {
+        let key = UInt16(kind) << 8 | UInt16(number)
+        if let known = patterns[key] { return known }
         var bytes: [UInt8] = []
         for index in 0..<UInt8(sectors) {
             bytes += [kind, number, index]
             bytes += [UInt8](repeating: kind ^ number ^ index ^ 0x5a, count: sectorBytes - 3)
         }
+        patterns[key] = bytes
         return bytes
     }
 
@@ -109,10 +113,10 @@ public final class PlainStorage: SimulatedStorage {
         try disk.flush()
     }
 
-    private func root(_ number: UInt8) -> [UInt8] { Self.pattern(5, number, sectors: 4, disk.sectorSizeBytes) }
-    private func tree(_ number: UInt8) -> [UInt8] { Self.pattern(6, number, sectors: 2, disk.sectorSizeBytes) }
+    private func root(_ number: UInt8) -> [UInt8] { pattern(5, number, sectors: 4, disk.sectorSizeBytes) }
+    private func tree(_ number: UInt8) -> [UInt8] { pattern(6, number, sectors: 2, disk.sectorSizeBytes) }
     private func file(_ kind: UInt8, _ number: UInt8) -> [UInt8] {
-        Self.pattern(kind, number, sectors: 2, disk.sectorSizeBytes)
+        pattern(kind, number, sectors: 2, disk.sectorSizeBytes)
     }
 
     /// Compares a slot with the release.
@@ -139,7 +143,7 @@ public final class PlainStorage: SimulatedStorage {
         let number = release.release.bytes[1]
         try put(file(kind, number), at: Self.fileOffset, of: role)
         try disk.flush()
-        try put(Self.pattern(kind + 10, number, sectors: 1, disk.sectorSizeBytes), at: 0, of: role)
+        try put(pattern(kind + 10, number, sectors: 1, disk.sectorSizeBytes), at: 0, of: role)
         try disk.flush()
     }
 
@@ -154,7 +158,7 @@ public final class PlainStorage: SimulatedStorage {
         let kind: UInt8 = target == .recovery ? 4 : 3
         guard let window = try? window(role), let first = try? window.bytes(at: 0, count: disk.sectorSizeBytes)
         else { return nil }
-        guard first == Self.pattern(kind + 10, first[1], sectors: 1, disk.sectorSizeBytes),
+        guard first == pattern(kind + 10, first[1], sectors: 1, disk.sectorSizeBytes),
             holds(file(kind, first[1]), at: Self.fileOffset, of: role)
         else { return nil }
         return (kind, first[1])
@@ -168,7 +172,7 @@ public final class PlainStorage: SimulatedStorage {
 
     // MARK: State
 
-    private var emptyState: [UInt8] { Self.pattern(7, 0, sectors: 1, disk.sectorSizeBytes) }
+    private var emptyState: [UInt8] { pattern(7, 0, sectors: 1, disk.sectorSizeBytes) }
 
     /// Makes the state's file system, without a key.
     public func prepare(keeps: Bool) throws {
@@ -196,7 +200,7 @@ public final class PlainStorage: SimulatedStorage {
 
     /// Writes the key.
     public func saveIdentity(plan: ProvisioningPlan) throws {
-        try put(Self.pattern(8, keyToSave, sectors: 1, disk.sectorSizeBytes), at: 4096, of: .state)
+        try put(pattern(8, keyToSave, sectors: 1, disk.sectorSizeBytes), at: 4096, of: .state)
         try disk.flush()
     }
 }

@@ -4,11 +4,13 @@ import Linux
 import Slots
 
 /// A partition table in two copies, as GPT has them: the one at the end is written first.
-struct PlainTable {
+final class PlainTable {
     static let diskName = "sda"
     private static let bytes = 4096
     private static let magic = Array("SIMTABLE".utf8)
     private let disk: FaultyDisk
+    /// What was decoded last: the table is read far more often than it changes.
+    private var last: (payload: [UInt8], table: [PlannedPartition])?
 
     init(_ disk: FaultyDisk) { self.disk = disk }
 
@@ -22,8 +24,12 @@ struct PlainTable {
             let count = Int(bytes[8]) << 8 | Int(bytes[9])
             guard count <= Self.bytes - 18 else { continue }
             let payload = Array(bytes[18..<18 + count])
-            guard Array(bytes[10..<18]) == Self.checksum(payload) else { continue }
-            if let table = try? Wire.decode([PlannedPartition].self, from: payload) { return table }
+            if let last, last.payload == payload { return last.table }
+            guard Array(bytes[10..<18]) == Self.checksum(payload),
+                let table = try? Wire.decode([PlannedPartition].self, from: payload)
+            else { continue }
+            last = (payload, table)
+            return table
         }
         return nil
     }

@@ -52,7 +52,8 @@ final class SimulatedAgent {
     private func carryOut(_ action: UpgradeAction, _ work: AgentWork) throws -> Bool {
         switch action {
         case .nothing, .hold:
-            try runner.run(refreshRecoverySequence(), on: work)
+            // Without a server it is tried again at another time.
+            do { try runner.run(refreshRecoverySequence(), on: work) } catch { machine.note("\(error)") }
             return true
         case .prove:
             if isHealthy {
