@@ -207,14 +207,28 @@ struct Overlaid {
         try Self.run(["cp", "--reflink=auto", root, path])
         for overlay in overlays {
             // Later entries win; owners and times are fixed, so that equal overlays give equal releases.
-            try Self.run([
-                "tar", "--append", "--file", path, "--owner=0", "--group=0", "--numeric-owner", "--mtime=@1735689600",
-                "--sort=name", "--directory", overlay, ".",
-            ])
+            try Self.run(
+                [
+                    "tar", "--append", "--file", path, "--owner=0", "--group=0", "--numeric-owner",
+                    "--mtime=@1735689600",
+                    "--sort=name", "--directory", overlay, "--",
+                ] + (try Self.parts(of: overlay)))
         }
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: path) }
+
+    /// What lies in an overlay, without the folder itself, whose mode is not the root's.
+    ///
+    /// A folder that stands where a merged-/usr system has a link would replace the link and all that is behind it.
+    private static func parts(of overlay: String) throws -> [String] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: overlay).sorted()
+        for name in names where name == "bin" || name == "sbin" || name.hasPrefix("lib") {
+            throw Failure("'\(overlay)/\(name)' would replace the root's link to usr/\(name): move it there")
+        }
+        guard !names.isEmpty else { throw Failure("the overlay '\(overlay)' is empty") }
+        return names
+    }
 
     private static func run(_ command: [String]) throws {
         let process = Process()
