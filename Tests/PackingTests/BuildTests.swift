@@ -67,6 +67,36 @@ private let hasBase = ["tools/ukify", "tools/mkfs.erofs", "base/vmlinuz", "base/
         #expect(initrd.count > 0)
     }
 
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/sbverify"), "install sbsigntool"))
+    func aSignedImageIsAcceptedByItsCertificateAlone() throws {
+        let fixture = try PackingFixture()
+        for name in ["own", "other"] {
+            try run(
+                "/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=\(name)", "-keyout",
+                fixture.path("\(name).key"), "-out", fixture.path("\(name).crt"))
+        }
+        var builder = try Self.builder(fixture, version: "1").boot
+        builder.secureBoot = SecureBootKey(key: fixture.path("own.key"), certificate: fixture.path("own.crt"))
+        let image = fixture.path("boot.efi")
+        try builder.build(output: image)
+        try run("/usr/bin/sbverify", "--cert", fixture.path("own.crt"), image)
+        #expect(throws: PackingError.self) {
+            try run("/usr/bin/sbverify", "--cert", fixture.path("other.crt"), image)
+        }
+    }
+
+    private func run(_ program: String, _ arguments: String...) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw PackingError("\(program) failed") }
+    }
+
     @Test func whatIsTooLargeOrThereAlreadyIsRefused() async throws {
         let fixture = try PackingFixture()
         var builder = try Self.builder(fixture, version: "1")
