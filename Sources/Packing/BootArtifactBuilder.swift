@@ -1,4 +1,5 @@
 public import Contract
+internal import Glibc
 
 /// Makes `apus-boot.efi` for a site: the base, and what the site's machines trust.
 public struct BootArtifactBuilder: Sendable {
@@ -35,10 +36,14 @@ public struct BootArtifactBuilder: Sendable {
         self.sourceDateSeconds = sourceDateSeconds
     }
 
-    /// Builds the artifact at `output`.
+    /// Builds the artifact, and puts it at `output` once it is whole.
     public func build(output: String) throws(PackingError) {
+        try Files.makeParentDirectory(of: output)
         let scratch = try ScratchDirectory(beside: output)
-        try build(output: output, scratch: scratch.path)
+        defer { scratch.remove() }
+        let partial = scratch.path + "/boot.efi"
+        try build(output: partial, scratch: scratch.path)
+        guard rename(partial, output) == 0 else { throw .system("cannot rename to '\(output)'") }
     }
 
     func build(output: String, scratch: String) throws(PackingError) {

@@ -145,6 +145,12 @@ enum Files {
         }
     }
 
+    /// Makes the directory that `path` is to lie in, where it is missing.
+    static func makeParentDirectory(of path: String) throws(PackingError) {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        if !parts.isEmpty { try makeDirectory(parts.joined(separator: "/")) }
+    }
+
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     static func isDirectory(_ path: String) -> Bool {

@@ -30,8 +30,7 @@ public enum KeyFile {
     }
 
     private static func create(_ path: String) throws(PackingError) -> Ed25519PrivateKey {
-        let directory = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-        if !directory.isEmpty { try Files.makeDirectory(directory) }
+        try Files.makeParentDirectory(of: path)
         do {
             let key = try Ed25519PrivateKey()
             // Written beside and linked into place: a key file is whole, and never replaces one that appeared.

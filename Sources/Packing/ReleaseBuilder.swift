@@ -52,9 +52,9 @@ public struct ReleaseBuilder: Sendable {
         guard !Files.exists(output) else {
             throw PackingError("'\(output)' exists already: remove it, or name another folder")
         }
-        let parent = output.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-        if !parent.isEmpty { try Files.makeDirectory(parent) }
+        try Files.makeParentDirectory(of: output)
         let work = try ScratchDirectory(beside: output)
+        defer { work.remove() }
         let folder = work.path + "/release"
         try Files.makeDirectory(folder)
         let scratch = work.path

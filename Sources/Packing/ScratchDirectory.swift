@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// A directory for intermediate files that goes when the build is over, however it ends.
-final class ScratchDirectory {
+/// A directory for intermediate files; whoever makes it removes it in a `defer`.
+struct ScratchDirectory {
     let path: String
 
     /// Makes a directory beside `output`, so that what is finished can be renamed into place.
@@ -12,5 +12,6 @@ final class ScratchDirectory {
         path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    /// Removes it with all that is in it.
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
 }

@@ -26,7 +26,9 @@ public enum USBImage {
                 (architecture == .amd64 ? "EFI/BOOT/BOOTX64.EFI" : "EFI/BOOT/BOOTAA64.EFI", image)
             ]
             if let site { files.append(("apus.json", try Wire.encode(site))) }
+            try Packing.Files.makeParentDirectory(of: output)
             let scratch = try ScratchDirectory(beside: output)
+            defer { scratch.remove() }
             let partial = scratch.path + "/stick"
             try write(files, to: partial)
             guard rename(partial, output) == 0 else { throw PackingError.system("cannot rename to '\(output)'") }
