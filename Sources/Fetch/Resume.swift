@@ -1,13 +1,18 @@
 import Glibc
 
 /// What happens between two attempts at a download.
-public struct RetryNotice: Sendable {
+public struct RetryNotice: Sendable, CustomStringConvertible {
     /// Why the attempt ended.
     public var error: FetchError
     /// How many bytes of the range have arrived, over all attempts.
     public var arrivedBytes: UInt64
     /// The delay before the next attempt, in milliseconds.
     public var delayMilliseconds: Int
+
+    /// What happened and what happens next, as a sentence.
+    public var description: String {
+        "\(error); \(arrivedBytes) bytes arrived, going on in \(delayMilliseconds) ms"
+    }
 }
 
 extension HTTPClient {

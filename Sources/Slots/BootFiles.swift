@@ -78,7 +78,9 @@ extension SlotWriter {
         }
         progress.phase = .fetch
         let plan = try FramePlan(table, uses: uses)
-        let total = try FrameFetcher(source: source, cancellation: cancellation).run(plan) { piece, bytes in
+        let total = try fetcher.run(plan) {
+            try onProgress(progress)
+        } onFrame: { piece, bytes in
             progress.fetchedBytes += UInt64(piece.range.count)
             for use in piece.uses { try store(bytes, use.index) }
         }

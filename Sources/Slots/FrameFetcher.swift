@@ -22,11 +22,13 @@ struct FrameFetcher {
         var bytes: [UInt8]
     }
 
-    /// Calls `onFrame` with each piece of the plan and its plain bytes, in no particular order.
+    /// Calls `onFrame` with each piece of the plan and its plain bytes, in no particular order, and `onWait` about
+    /// once a second while nothing arrives, so that the caller can show that it lives, or give up.
     ///
     /// Returns how many bytes were fetched. Throws `SlotError`, what the source throws, or what `onFrame` throws.
     func run(
-        _ plan: FramePlan, onFrame: (FramePlan.Piece, UnsafeRawBufferPointer) throws -> Void
+        _ plan: FramePlan, onWait: () throws -> Void,
+        onFrame: (FramePlan.Piece, UnsafeRawBufferPointer) throws -> Void
     ) throws -> UInt64 {
         guard !plan.pieces.isEmpty else { return 0 }
         let queue = HandOff<Arrival>(limitBytes: Self.waitingBytes)
@@ -44,7 +46,7 @@ struct FrameFetcher {
                         send: { try queue.send($0, bytes: $0.bytes.count) })
                 })
         }
-        let outcome = Result { try process(queue, pieces, onFrame) }
+        let outcome = Result { try process(queue, pieces, onWait, onFrame) }
         queue.close()
         stop.cancel()
         thread.join()
@@ -53,13 +55,21 @@ struct FrameFetcher {
     }
 
     private func process(
-        _ queue: HandOff<Arrival>, _ pieces: [FramePlan.Piece],
+        _ queue: HandOff<Arrival>, _ pieces: [FramePlan.Piece], _ onWait: () throws -> Void,
         _ onFrame: (FramePlan.Piece, UnsafeRawBufferPointer) throws -> Void
     ) throws {
         let decompressor = try Decompressor()
         let plain = AlignedBuffer(count: pieces.map(\.plainBytes).max() ?? 0)
-        while let arrival = try queue.receive() {
+        receiving: while true {
             if cancellation?.isCancelled == true { throw FetchError.aborted }
+            let arrival: Arrival
+            switch try queue.receive() {
+            case .element(let element): arrival = element
+            case .nothingYet:
+                try onWait()
+                continue receiving
+            case .end: return
+            }
             let piece = pieces[arrival.piece]
             let bytes = plain.prefix(piece.plainBytes)
             do {
@@ -145,7 +155,7 @@ struct FrameFetcher {
                 let wanted = Int(range.upperBound - position)
                 if partial.isEmpty { partial.reserveCapacity(wanted) }
                 let taken = rest.prefix(wanted)
-                partial.append(contentsOf: taken)
+                partial.append(contentsOf: UnsafeRawBufferPointer(rebasing: taken))
                 rest = rest.dropFirst(taken.count)
                 position += UInt64(taken.count)
                 guard position == range.upperBound else { continue }

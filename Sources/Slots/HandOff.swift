@@ -21,7 +21,12 @@ final class HandOff<Element: Sendable>: @unchecked Sendable {
         mutex.initialize(to: pthread_mutex_t())
         changed.initialize(to: pthread_cond_t())
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(changed, nil)
+        // The clock may be set while a transfer runs.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(changed, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -55,17 +60,33 @@ final class HandOff<Element: Sendable>: @unchecked Sendable {
         locked { end = end ?? result }
     }
 
-    /// The next element; nil after the last; throws what the sender finished with.
-    func receive() throws -> Element? {
+    /// What the receiver finds.
+    enum Arrival {
+        case element(Element)
+        /// Nothing came within a second.
+        case nothingYet
+        case end
+    }
+
+    /// The next element, waiting for it at most about a second; throws what the sender finished with.
+    func receive() throws -> Arrival {
         try locked {
-            while waiting.isEmpty, end == nil { pthread_cond_wait(changed, mutex) }
+            if waiting.isEmpty, end == nil {
+                var deadline = timespec()
+                clock_gettime(CLOCK_MONOTONIC, &deadline)
+                deadline.tv_sec += 1
+                while waiting.isEmpty, end == nil {
+                    if pthread_cond_timedwait(changed, mutex, &deadline) == ETIMEDOUT { break }
+                }
+            }
             if waiting.isEmpty {
-                try end?.get()
-                return nil
+                guard let end else { return .nothingYet }
+                try end.get()
+                return .end
             }
             let first = waiting.removeFirst()
             waitingBytes -= first.bytes
-            return first.element
+            return .element(first.element)
         }
     }
 

@@ -47,7 +47,7 @@ public final class SlotWriter {
         progress = SlotProgress(phase: .tree, totalBytes: manifest.root.bytes)
         for slot in slots { try slot.checkSizes(manifest) }
         try onProgress(progress)
-        let found = try findTree(slots, donors)
+        let found = try findTree(slots, donors, onProgress)
         var targets: [Target] = []
         for (index, slot) in slots.enumerated() {
             var target = Target(
@@ -64,10 +64,12 @@ public final class SlotWriter {
         return progress
     }
 
+    var fetcher: FrameFetcher { FrameFetcher(source: source, cancellation: cancellation) }
+
     // MARK: - The tree
 
     private func findTree(
-        _ slots: [SlotPartitions], _ donors: [SlotDonor]
+        _ slots: [SlotPartitions], _ donors: [SlotDonor], _ onProgress: (SlotProgress) throws -> Void
     ) throws -> (tree: VerityTree, holders: Set<Int>) {
         let image = BootArguments.SlotImage(manifest)
         var found: VerityTree?
@@ -82,15 +84,17 @@ public final class SlotWriter {
         {
             found = found ?? donor.tree
         }
-        return (try found ?? fetchTree(), holders)
+        return (try found ?? fetchTree(onProgress), holders)
     }
 
-    private func fetchTree() throws -> VerityTree {
+    private func fetchTree(_ onProgress: (SlotProgress) throws -> Void) throws -> VerityTree {
         guard let artifact = table[.tree] else { throw SlotError.source("the frame table has no hash tree") }
         var image = [UInt8](repeating: 0, count: Int(artifact.plainBytes))
         let plan = try FramePlan(table, uses: artifact.frames.indices.map { FramePlan.Use(kind: .tree, index: $0) })
-        progress.fetchedBytes += try FrameFetcher(source: source, cancellation: cancellation).run(plan) {
-            piece, bytes in
+        let fetched = try fetcher.run(plan) {
+            try onProgress(progress)
+        } onFrame: { piece, bytes in
+            try onProgress(progress)
             for use in piece.uses {
                 let start = Int(artifact.plainOffset(use.index))
                 image.withUnsafeMutableBytes { image in
@@ -98,6 +102,7 @@ public final class SlotWriter {
                 }
             }
         }
+        progress.fetchedBytes += fetched
         do {
             return try VerityTree(
                 verifying: image, dataBlocks: manifest.root.blocks, salt: manifest.root.salt,
@@ -185,7 +190,9 @@ public final class SlotWriter {
         let before = progress.fetchedBytes
         let plan = try FramePlan(table, uses: uses)
         var hasher = tree.hasher()
-        let total = try FrameFetcher(source: source, cancellation: cancellation).run(plan) { piece, bytes in
+        let total = try fetcher.run(plan) {
+            try onProgress(progress)
+        } onFrame: { piece, bytes in
             for use in piece.uses {
                 let first = artifact.plainOffset(use.index) / UInt64(VerityLayout.blockBytes)
                 if let block = tree.firstMismatch(in: bytes, firstBlock: first, hasher: &hasher) {
