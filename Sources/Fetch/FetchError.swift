@@ -18,7 +18,7 @@ public enum FetchError: Error, Sendable, Equatable, CustomStringConvertible {
     case interrupted(String)
     /// The body is larger than the limit, in bytes.
     case tooLarge(limitBytes: UInt64)
-    /// The server did not answer a request for a range with that range.
+    /// The server did not answer a request for a range with that range: it serves none, or its file is too short.
     case rangeNotServed(String)
     /// Cancelled from this side.
     case aborted
@@ -45,7 +45,7 @@ public enum FetchError: Error, Sendable, Equatable, CustomStringConvertible {
         case .timeout(let detail): "timed out: \(detail)"
         case .interrupted(let detail): "the connection broke off: \(detail)"
         case .tooLarge(let limit): "the reply is larger than the \(limit) bytes that are accepted"
-        case .rangeNotServed(let detail): "the server does not serve byte ranges: \(detail)"
+        case .rangeNotServed(let detail): "the server does not have the bytes that it was asked for: \(detail)"
         case .aborted: "cancelled"
         }
     }
