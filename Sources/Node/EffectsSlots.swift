@@ -1,5 +1,6 @@
 public import Contract
 public import Decisions
+internal import Fetch
 internal import Release
 public import Sequences
 internal import Slots
@@ -36,9 +37,11 @@ public final class NodeSlots: SlotEffect {
         let disk = try use.get()
         let writer = try releases.writer(for: release.release)
         let targets = try slots.map { try disk.slot($0, writable: true) }
-        _ = try writer.write(into: targets, reusing: donors(besides: slots)) { state in
-            alive()
-            progress(state.doneBytes, state.totalBytes)
+        try refusingWhatStaysWrong {
+            _ = try writer.write(into: targets, reusing: donors(besides: slots)) { state in
+                alive()
+                progress(state.doneBytes, state.totalBytes)
+            }
         }
     }
 
@@ -68,7 +71,24 @@ public final class NodeSlots: SlotEffect {
                     kind: NodeSlots.isRecovery(other) ? .boot : .uki))
         }
         let writer = try releases.writer(for: release.release)
-        try writer.writeFile(kind ? .boot : .uki, to: [destination], reusing: donors) { _ in alive() }
+        try refusingWhatStaysWrong {
+            try writer.writeFile(kind ? .boot : .uki, to: [destination], reusing: donors) { _ in alive() }
+        }
+    }
+
+    /// What is damaged at the server, or does not fit, is not tried twenty times: frames were fetched again already.
+    private func refusingWhatStaysWrong(_ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch let error as SlotError {
+            throw Refusal("\(error)")
+        } catch let error as FATError {
+            throw Refusal("\(error)")
+        } catch FetchError.rangeNotServed(let detail) {
+            throw Refusal("\(FetchError.rangeNotServed(detail))")
+        } catch FetchError.status(416, let reply) {
+            throw Refusal("the release's pack is shorter than its manifest says: \(FetchError.status(416, reply))")
+        }
     }
 
     /// Whether a target's file has this SHA-256.
