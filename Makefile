@@ -1,14 +1,14 @@
 # Apus: every command that a newcomer needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab boot-artifact release bench packages packages-lab tools node base os clean
+.PHONY: help demo test check lint unit lab boot-artifact release packages packages-lab tools node base os clean
 SHELL := /bin/sh
 
 OUT := .out
 SWIFT ?= swift
 DEBUG_BUILD := $(SWIFT) build --scratch-path .build
 # The node's programs: small, self-contained but for C libraries, which come from Debian 13 later.
-NODE_BUILD := $(SWIFT) build --scratch-path .build-release -c release --static-swift-stdlib \
-	-Xswiftc -Osize -Xswiftc -gnone -Xlinker --gc-sections
+NODE_BUILD = $(SWIFT) build --scratch-path .build-release -c release -Xswiftc -Osize -Xswiftc -gnone \
+	$$(scripts/node-flags.sh)
 STAGE := scripts/stage.sh
 APUS := .build/debug/apus
 
