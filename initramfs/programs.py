@@ -52,6 +52,8 @@ def main():
             archive.directory(path, int(rest[0], 8))
         elif kind == "link":
             archive.link(path, rest[0])
+        elif kind == "line":
+            archive.file(path, (" ".join(rest) + "\n").encode())
         elif kind == "device":
             archive.device(path, rest[0], int(rest[1]), int(rest[2]), int(rest[3], 8))
         elif kind in ("file", "program") and source:
