@@ -1,10 +1,9 @@
 #!/bin/bash
-# Prints the `swift build` options for programs that run on nodes, one a line:
+# Prints the `swift build` options for programs that run on nodes, for `swift build $(scripts/node-flags.sh)`.
 #
-#   mapfile -t flags < <(scripts/node-flags.sh) && swift build -c release "${flags[@]}" --product apus-init
-#
-# Swift's runtime and the C++ library are linked in, so that only C libraries of Debian's are needed, and of both only
-# what is used; without them the initramfs would carry 0.7 MB more. Relative relocations are packed (0.1 MB).
+# Swift's runtime and the C++ library are linked in, so that only C libraries of Debian's are needed, and of all of them
+# only what is used: nothing is exported, which would keep it, and the C++ library's shared form would add 0.7 MB to the
+# initramfs. Relative relocations are packed (0.1 MB).
 source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 
 cxx=$(cc -print-file-name=libstdc++.a)
@@ -12,6 +11,8 @@ cxx=$(cc -print-file-name=libstdc++.a)
 # A directory with nothing but the archive in it: the linker takes the shared library wherever it sees both.
 mkdir -p "$out/static"
 ln -sfn "$cxx" "$out/static/libstdc++.a"
+printf '{ local: *; };\n' > "$out/static/nothing-exported.map"
 
-printf '%s\n' --static-swift-stdlib -Xswiftc -use-ld=lld \
-    -Xlinker --gc-sections -Xlinker -z -Xlinker pack-relative-relocs -Xlinker "-L$out/static"
+printf '%s\n' --static-swift-stdlib -Xswiftc -Osize -Xswiftc -gnone -Xswiftc -use-ld=lld \
+    -Xlinker --gc-sections -Xlinker -z -Xlinker pack-relative-relocs -Xlinker "-L$out/static" \
+    -Xlinker "--version-script=$out/static/nothing-exported.map"
