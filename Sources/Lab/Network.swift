@@ -86,7 +86,8 @@ final class Network {
     /// The command line of dnsmasq for an offer (dnsmasq(8)).
     func dhcpCommand(_ offer: Offer) -> [String] {
         var list = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--log-dhcp"]
-        list += ["--user=root", "--port=0", "--interface=labbr", "--bind-interfaces", "--no-ping"]
+        // In a user namespace no group can be changed to; an empty name leaves it as it is.
+        list += ["--user=root", "--group=", "--port=0", "--interface=labbr", "--bind-interfaces", "--no-ping"]
         list += ["--pid-file=", "--dhcp-leasefile=\(directory)/leases"]
         guard offer.givesLeases else { return list }
         list += ["--dhcp-range=10.0.2.50,10.0.2.150,255.255.255.0,1h", "--dhcp-option=3,\(Network.serverAddress)"]

@@ -27,7 +27,8 @@ final class Server {
         // QEMU's user network hands 10.0.2.2 to the host's loopback address.
         address = network == .namespace ? Network.serverAddress : "127.0.0.1"
         arguments = [
-            "serve", "--data", dataDirectory, "--host", network == .namespace ? "0.0.0.0" : "127.0.0.1", "--endpoint",
+            "serve", "--data", dataDirectory, "--address", network == .namespace ? "0.0.0.0" : "127.0.0.1",
+            "--endpoint",
             Server.endpoint, "--name", Network.serverAddress, "--name", "127.0.0.1", "--name", "localhost",
         ]
     }

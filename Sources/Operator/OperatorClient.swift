@@ -25,8 +25,16 @@ public final class OperatorClient {
         _ = try http.request("GET", endpoint + "/healthz", timeoutSeconds: timeoutSeconds)
     }
 
-    /// All nodes.
-    public func nodes() throws -> [NodeView] { try get(NodeList.self, "/v1/nodes").nodes }
+    /// All nodes, fetched page by page.
+    public func nodes() throws -> [NodeView] {
+        var nodes: [NodeView] = []
+        while true {
+            let after = nodes.last.map { "?after=\($0.id)" } ?? ""
+            let page = try get(NodeList.self, "/v1/nodes" + after).nodes
+            guard !page.isEmpty else { return nodes }
+            nodes += page
+        }
+    }
 
     /// One node.
     public func node(_ id: NodeID) throws -> NodeView { try get(NodeView.self, "/v1/nodes/\(id)") }

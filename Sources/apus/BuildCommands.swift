@@ -59,11 +59,7 @@ struct BuildOptions: ParsableArguments {
                 endpoint: nil, caCertificate: nil, releaseKeys: [], threshold: 1, token: nil, network: nil,
                 clockFloorSeconds: Self.sourceDateSeconds)
         }
-        do {
-            return try Wire.decode(SiteTrust.self, from: try read(site, limit: WireLimit.message))
-        } catch let error as WireError {
-            throw Failure("'\(site)' does not say what a site trusts: \(error)")
-        }
+        return try readTrust(site)
     }
 
     private func secureBoot() throws -> SecureBootKey? {
@@ -291,5 +287,37 @@ struct BootArtifactCommand: ParsableCommand {
             if upload { try connection.open().putBootArtifact(path: output) }
             try show.show(["path": output]) { (["the boot artifact is '\(output)'"] + notes).joined(separator: "\n") }
         }
+    }
+}
+
+struct USBImageCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "usb-image", abstract: "Makes the image of a USB stick that provisions machines.",
+        discussion: "Write it with 'dd if=IMAGE of=/dev/sdX bs=4M conv=fsync'. It may hold a join token: keep it safe.")
+    @Option(help: "The boot artifact.", completion: .file())
+    var bootArtifact = ".out/apus-boot.efi"
+    @Option(help: "What the machines shall believe: it becomes apus.json on the stick.", completion: .file())
+    var site: String?
+    @Option(help: "The machines' architecture: amd64 or arm64.")
+    var architecture: Architecture = .current
+    @Option(help: "The image to make.", completion: .file())
+    var output = ".out/apus-usb.img"
+    @OptionGroup var show: OutputOptions
+
+    func run() throws {
+        try reporting {
+            let trust = try site.map { try readTrust($0) }
+            try USBImage.write(artifact: bootArtifact, site: trust, architecture: architecture, output: output)
+            try show.show(["path": output]) { "the stick's image is '\(output)'; write it with dd" }
+        }
+    }
+}
+
+/// Reads a file that says what a site trusts.
+func readTrust(_ path: String) throws -> SiteTrust {
+    do {
+        return try Wire.decode(SiteTrust.self, from: try read(path, limit: WireLimit.message))
+    } catch let error as WireError {
+        throw Failure("'\(path)' does not say what a site trusts: \(error)")
     }
 }
