@@ -133,7 +133,7 @@ struct Site {
         var command = [
             paths.apus, "release", "build", "--root", paths.rootArchive, "--version", release.version, "--base",
             paths.out + "/base", "--tools", paths.out + "/tools", "--key", keyPath, "--site", trustPath, "--output",
-            target, "--cache", directory + "/frames", "--quiet",
+            target, "--cache", paths.base + "/frames", "--level", "3", "--quiet",
         ]
         let overlay = release.overlay
         if !overlay.isEmpty {

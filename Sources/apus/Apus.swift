@@ -18,6 +18,6 @@ struct Apus: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             NodeCommands.self, TokenCommands.self, ReleaseCommands.self, BootArtifactCommand.self,
-            USBImageCommand.self, LabCommand.self, DemoCommand.self,
+            LabCommand.self, DemoCommand.self,
         ])
 }
