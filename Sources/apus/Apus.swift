@@ -1,4 +1,4 @@
-import ArgumentParser
+public import ArgumentParser
 
 /// The operator's and builder's program.
 @main
@@ -18,6 +18,6 @@ struct Apus: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             NodeCommands.self, TokenCommands.self, ReleaseCommands.self, BootArtifactCommand.self,
-            LabCommand.self, DemoCommand.self,
+            USBImageCommand.self, LabCommand.self, DemoCommand.self,
         ])
 }
