@@ -79,14 +79,14 @@ enum LabRelease: Equatable, Sendable {
 
     /// An archive that the kernel unpacks over the slot's initramfs.
     ///
-    /// A FIFO that nobody writes to stands where a trial's `apus-init` looks for its modules' index, so that it hangs
-    /// in open(2) with the watchdog armed.
+    /// A FIFO that nobody writes to stands where `apus-init` reads which modules to load, so that it hangs in open(2)
+    /// with the watchdog armed.
     var slotSegment: Cpio? {
         guard self == .hangsInInit else { return nil }
         var archive = Cpio()
         archive.add("etc", mode: S_IFDIR | 0o755)
         archive.add("etc/apus", mode: S_IFDIR | 0o755)
-        archive.add("etc/apus/slot.json", mode: S_IFIFO | 0o600)
+        archive.add("etc/apus/modules", mode: S_IFIFO | 0o600)
         return archive
     }
 }

@@ -45,9 +45,10 @@ import Testing
         #expect(console.tail(2) == ["second", "third pro"])
     }
 
-    @Test func aChallengeCodeIsFoundOnlyWhereACodeIsSpokenOf() {
-        #expect(Provisioning.challengeCode(in: "  Code: 4T9K-0ZQM  ") == "4T9K-0ZQM")
-        #expect(Provisioning.challengeCode(in: "the code is 4T9K-0ZQ") == nil)
+    @Test func aChallengeCodeIsFoundOnlyAloneOnItsLine() {
+        #expect(Provisioning.challengeCode(in: "    4T9K-0ZQM") == "4T9K-0ZQM")
+        #expect(Provisioning.challengeCode(in: "    4T9K-0ZQ") == nil)
         #expect(Provisioning.challengeCode(in: "serial 4T9K-0ZQM") == nil)
+        #expect(Provisioning.challengeCode(in: "####-####") == nil)
     }
 }

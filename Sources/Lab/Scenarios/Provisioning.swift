@@ -119,14 +119,14 @@ enum Provisioning {
         }
     }
 
-    /// The first word of the form `XXXX-XXXX` in a line that speaks of a code.
+    /// The code, where a line of the console has nothing else: eight characters as `XXXX-XXXX`.
     static func challengeCode(in line: String) -> String? {
-        guard line.lowercased().contains("code") else { return nil }
         let alphabet = Set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-        return line.split { !alphabet.contains($0) && $0 != "-" }.map(String.init).first { word in
-            let halves = word.split(separator: "-", omittingEmptySubsequences: false)
-            return halves.count == 2 && halves.allSatisfy { $0.count == 4 }
-        }
+        let word = line.drop { $0 == " " }.prefix { $0 != " " }
+        guard line.split(separator: " ").count == 1 else { return nil }
+        let halves = word.split(separator: "-", omittingEmptySubsequences: false)
+        return halves.count == 2 && halves.allSatisfy { $0.count == 4 && $0.allSatisfy(alphabet.contains) }
+            ? String(word) : nil
     }
 
     private static func provisionWithSmallMemory(_ lab: Rehearsal) throws {
