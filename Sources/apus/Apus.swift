@@ -1,4 +1,4 @@
-public import ArgumentParser
+import ArgumentParser
 
 /// The operator's and builder's program.
 @main
