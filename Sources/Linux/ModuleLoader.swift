@@ -28,25 +28,19 @@ public final class ModuleLoader {
         }
         // It writes to standard error otherwise; every failure is returned as well.
         kmod_set_log_priority(context, 0)
-        let result = kmod_load_resources(context)
-        // Wants even the index of symbols, which an initramfs has no use for; the others are then read as needed.
-        let isPartial = result == -ENOENT && Self.hasIndex(context)
-        guard result >= 0 || isPartial else {
+        let folder = kmod_get_dirname(context).map { String(cString: $0) } ?? directory ?? "/lib/modules"
+        guard Files.exists(folder + "/modules.dep.bin") else {
             kmod_unref(context)
             throw SystemError(
-                "read the module index in", directory ?? "/lib/modules", code: result,
-                detail: "the modules must be of the running kernel, with all index files of depmod")
+                "read the module index in", folder, code: ENOENT, detail: "the modules must be of the running kernel")
         }
+        // Only makes look-ups faster. It fails where an index that nobody here asks for was left out.
+        _ = kmod_load_resources(context)
         self.context = context
         sysfs = root + "sys"
     }
 
     deinit { kmod_unref(context) }
-
-    private static func hasIndex(_ context: OpaquePointer) -> Bool {
-        guard let name = kmod_get_dirname(context) else { return false }
-        return Files.exists(String(cString: name) + "/modules.dep.bin")
-    }
 
     /// The modules that an alias or a name stands for, without loading them.
     public func names(for alias: String) throws(SystemError) -> [String] {

@@ -77,14 +77,16 @@ public struct UeventSocket: ~Copyable {
     }
 
     /// Returns once no message has come for `quietMilliseconds`, or at the latest after `limitMilliseconds`; calls
-    /// `eachTime` at every message, so that drivers for what appeared can be loaded.
+    /// `afterSome` after every burst of messages, so that drivers for what appeared can be loaded.
     public borrowing func settle(
-        quietMilliseconds: Int32, limitMilliseconds: Int64, eachTime: () throws(SystemError) -> Void
+        quietMilliseconds: Int32, limitMilliseconds: Int64, afterSome: () throws(SystemError) -> Void
     ) throws(SystemError) {
         let deadline = Clock.monotonicMilliseconds() + limitMilliseconds
         while Clock.monotonicMilliseconds() < deadline {
             guard try next(timeoutMilliseconds: quietMilliseconds) != nil else { return }
-            try eachTime()
+            // Looking at all devices is dear and one look serves the whole burst.
+            while Clock.monotonicMilliseconds() < deadline, try next(timeoutMilliseconds: 0) != nil {}
+            try afterSome()
         }
     }
 }

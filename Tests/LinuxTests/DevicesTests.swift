@@ -72,7 +72,7 @@ func theKernelsOwnMessagesArrive() throws {
         try scratch.file(name + ".s", source)
         try run("/usr/bin/cc", ["-c", scratch.path + "/\(name).s", "-o", folder + "/\(name).ko"])
     }
-    // Without these depmod makes empty indexes, which libkmod refuses.
+    // Without these depmod makes empty indexes.
     for (name, text) in [("order", ""), ("builtin", ""), ("builtin.modinfo", "kernel.license=GPL\0")] {
         try scratch.file("lib/modules/6.0-test/modules." + name, text)
     }
