@@ -83,6 +83,29 @@ public enum Partitions {
         return true
     }
 
+    /// Completes what a power cut left of our own tables, and shows them to the kernel: while one copy or the protective
+    /// record is missing, kernel and firmware may see no partitions at all. Returns what was done or failed, for the log.
+    ///
+    /// Only disks with a boot record among nothing but our partitions are touched; a stick that holds the boot artifact
+    /// is none of them.
+    public static func repairInstalled(nodes: BlockNodes = BlockNodes()) -> [String] {
+        nodes.disks().compactMap { disk in
+            guard let (table, sector) = nodes.table(of: disk),
+                table.partitions.contains(where: { $0.name == PartitionRole.record.label }),
+                table.partitions.allSatisfy({ PartitionRole(label: $0.name) != nil })
+            else { return nil }
+            let numbers = table.partitions.map(\.number)
+            if table.isWhole, numbers.allSatisfy({ nodes.path(ofPartition: $0, disk: disk) != nil }) { return nil }
+            do {
+                try repair(try FileBlockDevice(path: nodes.path(of: disk), sectorSizeBytes: sector))
+                try announce(numbers, ofDisk: disk, nodes: nodes, attempts: 10)
+                return "completed the partition table of \(disk), which was damaged or cut short"
+            } catch {
+                return "ignoring that the partition table of \(disk) cannot be completed: \(error)"
+            }
+        }
+    }
+
     /// Makes the kernel take over a disk's new table, and returns once it has a node for each partition.
     ///
     /// Throws `EBUSY` where a partition of the disk stays in use.

@@ -158,3 +158,38 @@ func theKernelTakesOverATableOf4096ByteSectors() throws {
     }
     #expect(DiskContent.of(try image.device()) == .blank)
 }
+
+@Test func aTableThatWasCutShortIsCompletedBeforeItIsLookedFor() throws {
+    let root = "/tmp/apus-root-\(try Randomness.uuid())/"
+    defer { try? Files.removeTree(String(root.dropLast())) }
+    // Two disks of a made-up machine: ours, and a stick with the boot artifact alone.
+    let plan = try standardPlan(sector: 512)
+    for name in ["sda", "sdb"] {
+        try Files.makeDirectory(root + "sys/class/block/\(name)/queue")
+        try Files.makeDirectory(root + "dev")
+        let file = try OwnedDescriptor(opening: root + "dev/" + name, [.write, .create])
+        try file.truncate(to: plan.diskSizeBytes)
+    }
+    let ours = try FileBlockDevice(path: root + "dev/sda")
+    try Partitions.apply(plan, to: ours)
+    let stick = try FileBlockDevice(path: root + "dev/sdb")
+    let recovery = try #require(plan[.recovery])
+    try Partitions.write(
+        TableLayout(
+            diskUUID: try #require(plan.diskUUID),
+            partitions: [
+                TableLayout.Partition(
+                    number: 1, uuid: recovery.uuid, type: recovery.type, label: recovery.label,
+                    startBytes: recovery.startBytes, sizeBytes: recovery.sizeBytes)
+            ]), to: stick, wipingOldSignatures: false)
+    for device in [ours, stick] {
+        try [UInt8](repeating: 0, count: 512).withUnsafeBytes { try device.write($0, at: 0) }
+        try device.flush()
+    }
+    let done = Partitions.repairInstalled(nodes: BlockNodes(root: root))
+    // The table is whole again; that a plain file has no kernel's view of it is said and ignored.
+    #expect(done.count == 1)
+    #expect(done.first?.contains("sda") == true)
+    #expect(try PartitionTable(of: ours)?.isWhole == true)
+    #expect(try PartitionTable(of: stick)?.hasProtectiveRecord == false)
+}
