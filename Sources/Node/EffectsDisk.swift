@@ -16,6 +16,7 @@ public final class NodeDisks: DiskEffect {
 
     /// Finds the disk that carries our boot record, and takes it into use.
     public func findInstalled() throws -> DiskFacts? {
+        for line in Partitions.repairInstalled() { KernelLog.write("apus: \(line)") }
         use.disk = InstalledDisk.find(bootPartition: bootPartition())
         return use.disk?.facts()
     }
