@@ -4,7 +4,9 @@ internal import Linux
 /// past, and never turned back.
 public enum ClockFloor {
     /// The clock that a machine with `now` should have when it is known to be at least `floor`; nil leaves it.
-    static func corrected(now: Int64, floor: Int64) -> Int64? { now < floor ? floor : nil }
+    ///
+    /// A few seconds are not worth a jump.
+    static func corrected(now: Int64, floor: Int64) -> Int64? { now < floor - 5 ? floor : nil }
 
     /// Raises the machine's clock where it is behind.
     public static func raise(to floor: Int64, source: String, log: NodeLog) {
