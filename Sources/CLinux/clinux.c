@@ -1,13 +1,12 @@
 #define _GNU_SOURCE
 #include "clinux.h"
+#include "result.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <linux/loop.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,28 +16,16 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-#define RESULT(expression)                                         \
-    do {                                                           \
-        long result_;                                              \
-        do { result_ = (long)(expression); } while (result_ < 0 && errno == EINTR); \
-        return result_ < 0 ? -errno : result_;                     \
-    } while (0)
 
 // Swift's runtime looks for its own path in /proc before main; as PID 1 of an initramfs nothing has mounted it yet, and
 // without it arguments come out empty or the program aborts. Priority 101 runs before the runtime's own constructors.
@@ -121,7 +108,6 @@ int apus_mknod_block(const char *path, unsigned mode, unsigned major, unsigned m
     RESULT(mknod(path, S_IFBLK | mode, makedev(major, minor)));
 }
 
-int apus_mkfifo(const char *path, unsigned mode) { RESULT(mkfifo(path, mode)); }
 
 int64_t apus_readlink(const char *path, char *buffer, size_t count) { RESULT(readlink(path, buffer, count)); }
 
@@ -136,7 +122,6 @@ int apus_realpath(const char *path, char *buffer, size_t count) {
 
 int apus_memfd(const char *name) { RESULT(memfd_create(name, MFD_CLOEXEC)); }
 int apus_pipe(int fds[2]) { RESULT(pipe2(fds, O_CLOEXEC)); }
-int apus_dup2(int from, int to) { RESULT(dup2(from, to)); }
 int apus_seek_start(int fd) { RESULT(lseek(fd, 0, SEEK_SET)); }
 
 int apus_set_nonblocking(int fd, int on) {
@@ -245,7 +230,6 @@ const unsigned long apus_ms_rdonly = MS_RDONLY, apus_ms_nosuid = MS_NOSUID, apus
 int apus_chroot(const char *path) { RESULT(chroot(path)); }
 int apus_chdir(const char *path) { RESULT(chdir(path)); }
 int apus_exec(const char *path, char *const argv[], char *const envp[]) { RESULT(execve(path, argv, envp)); }
-int apus_pivot_root(const char *new_root, const char *put_old) { RESULT(syscall(SYS_pivot_root, new_root, put_old)); }
 int apus_unshare(int flags) { RESULT(unshare(flags)); }
 int apus_setns(int fd, int type) { RESULT(setns(fd, type)); }
 
@@ -277,7 +261,6 @@ int apus_set_process_name(const char *name) {
 }
 
 int apus_die_with_parent(int signal) { RESULT(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)); }
-int apus_become_subreaper(void) { RESULT(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)); }
 
 static int add_stream(posix_spawn_file_actions_t *actions, int from, int to, int flags) {
     if (from < 0) return posix_spawn_file_actions_addopen(actions, to, "/dev/null", flags, 0);
@@ -342,13 +325,6 @@ int apus_poll_read(const int *fds, int count, int timeoutMilliseconds) {
     return mask;
 }
 
-int apus_poll_write(int fd, int timeoutMilliseconds) {
-    struct pollfd one = {.fd = fd, .events = POLLOUT};
-    int found = poll(&one, 1, timeoutMilliseconds);
-    if (found < 0) return errno == EINTR ? 0 : -errno;
-    return found;
-}
-
 int apus_signalfd(const int *signals, int count) {
     sigset_t set;
     sigemptyset(&set);
@@ -362,113 +338,4 @@ int apus_signalfd_read(int fd) {
     int64_t count = apus_read(fd, &info, sizeof info);
     if (count < 0) return (int)count;
     return count == (int64_t)sizeof info ? (int)info.ssi_signo : -EIO;
-}
-
-// --- The machine ---------------------------------------------------------------------------------------------------
-
-int apus_reboot(int action) {
-    switch (action) {
-    case APUS_REBOOT: RESULT(reboot(RB_AUTOBOOT));
-    case APUS_POWER_OFF: RESULT(reboot(RB_POWER_OFF));
-    case APUS_KEXEC: RESULT(reboot(RB_KEXEC));
-    case APUS_HALT: RESULT(reboot(RB_HALT_SYSTEM));
-    case APUS_IGNORE_CAD: RESULT(reboot(RB_DISABLE_CAD));
-    default: return -EINVAL;
-    }
-}
-
-int apus_kexec_file_load(int kernel, int initrd, const char *commandLine) {
-    unsigned long flags = initrd < 0 ? 4 /* KEXEC_FILE_NO_INITRAMFS */ : 0;
-    RESULT(syscall(SYS_kexec_file_load, kernel, initrd, strlen(commandLine) + 1, commandLine, flags));
-}
-
-const int apus_clock_realtime = CLOCK_REALTIME, apus_clock_monotonic = CLOCK_MONOTONIC,
-          apus_clock_boottime = CLOCK_BOOTTIME;
-
-int apus_clock_get(int clock, int64_t *seconds, int64_t *nanoseconds) {
-    struct timespec now;
-    if (clock_gettime(clock, &now) < 0) return -errno;
-    *seconds = now.tv_sec;
-    *nanoseconds = now.tv_nsec;
-    return 0;
-}
-
-int apus_clock_set_realtime(int64_t seconds) {
-    struct timespec now = {.tv_sec = seconds};
-    RESULT(clock_settime(CLOCK_REALTIME, &now));
-}
-
-int apus_random(void *buffer, size_t count) {
-    size_t done = 0;
-    while (done < count) {
-        ssize_t got = getrandom((char *)buffer + done, count - done, 0);
-        if (got < 0) {
-            if (errno == EINTR) continue;
-            return -errno;
-        }
-        done += (size_t)got;
-    }
-    return 0;
-}
-
-int apus_uname(char *release, size_t releaseCount, char *machine, size_t machineCount) {
-    struct utsname name;
-    if (uname(&name) < 0) return -errno;
-    snprintf(release, releaseCount, "%s", name.release);
-    snprintf(machine, machineCount, "%s", name.machine);
-    return 0;
-}
-
-int apus_sethostname(const char *name) { RESULT(sethostname(name, strlen(name))); }
-int apus_console_level(int level) { RESULT(klogctl(8, NULL, level)); }
-
-// --- Block devices ---------------------------------------------------------------------------------------------------
-
-int apus_block_size(int fd, uint64_t *bytes) { RESULT(ioctl(fd, BLKGETSIZE64, bytes)); }
-int apus_block_sector_size(int fd, int *bytes) { RESULT(ioctl(fd, BLKSSZGET, bytes)); }
-int apus_block_flush_buffers(int fd) { RESULT(ioctl(fd, BLKFLSBUF, 0)); }
-int apus_block_reread_partitions(int fd) { RESULT(ioctl(fd, BLKRRPART, 0)); }
-
-int apus_block_discard(int fd, uint64_t offset, uint64_t length) {
-    uint64_t range[2] = {offset, length};
-    RESULT(ioctl(fd, BLKDISCARD, range));
-}
-
-int apus_block_set_read_only(int fd, int readOnly) { RESULT(ioctl(fd, BLKROSET, &readOnly)); }
-
-int apus_loop_attach(int fd, int sectorSize, int readOnly) {
-    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-    if (control < 0) return -errno;
-    int result = -EBUSY;
-    // Another program may take the free number first; a few attempts are enough.
-    for (int attempt = 0; attempt < 16 && result == -EBUSY; attempt++) {
-        int number = ioctl(control, LOOP_CTL_GET_FREE);
-        if (number < 0) {
-            result = -errno;
-            break;
-        }
-        char path[32];
-        snprintf(path, sizeof path, "/dev/loop%d", number);
-        int loop = open(path, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-        if (loop < 0) {
-            result = -errno;
-            break;
-        }
-        struct loop_config configuration = {.fd = (__u32)fd, .block_size = (__u32)sectorSize};
-        configuration.info.lo_flags = LO_FLAGS_PARTSCAN | (readOnly ? LO_FLAGS_READ_ONLY : 0);
-        result = ioctl(loop, LOOP_CONFIGURE, &configuration) < 0 ? -errno : number;
-        close(loop);
-    }
-    close(control);
-    return result;
-}
-
-int apus_loop_detach(int number) {
-    char path[32];
-    snprintf(path, sizeof path, "/dev/loop%d", number);
-    int loop = open(path, O_RDONLY | O_CLOEXEC);
-    if (loop < 0) return -errno;
-    int result = ioctl(loop, LOOP_CLR_FD, 0) < 0 ? -errno : 0;
-    close(loop);
-    return result;
 }

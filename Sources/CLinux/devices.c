@@ -1,6 +1,7 @@
 // Watchdog, device mapper, netlink and network interface requests: macros over structures.
 #define _GNU_SOURCE
 #include "clinux.h"
+#include "result.h"
 
 #include <errno.h>
 #include <linux/dm-ioctl.h>
@@ -16,13 +17,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#define RESULT(expression)                                         \
-    do {                                                           \
-        long result_;                                              \
-        do { result_ = (long)(expression); } while (result_ < 0 && errno == EINTR); \
-        return result_ < 0 ? -errno : result_;                     \
-    } while (0)
 
 // --- Watchdog --------------------------------------------------------------------------------------------------------
 
@@ -222,14 +216,4 @@ int apus_permanent_address(const char *interface, uint8_t address[6]) {
     if (permanent.size != 6 || memcmp(permanent.data, zero, 6) == 0) return -ENODATA;
     memcpy(address, permanent.data, 6);
     return 0;
-}
-
-int apus_interface_set_up(const char *interface, int up) {
-    struct ifreq request;
-    memset(&request, 0, sizeof request);
-    int result = interface_request(interface, SIOCGIFFLAGS, &request);
-    if (result) return result;
-    if (up) request.ifr_flags |= IFF_UP;
-    else request.ifr_flags &= ~IFF_UP;
-    return interface_request(interface, SIOCSIFFLAGS, &request);
 }

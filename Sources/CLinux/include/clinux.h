@@ -52,14 +52,12 @@ int apus_rmdir(const char *path);
 int apus_symlink(const char *target, const char *path);
 int apus_chmod(const char *path, unsigned mode);
 int apus_mknod_block(const char *path, unsigned mode, unsigned major, unsigned minor);
-int apus_mkfifo(const char *path, unsigned mode);
 int64_t apus_readlink(const char *path, char *buffer, size_t count);
 // realpath(3) into a buffer of PATH_MAX bytes.
 int apus_realpath(const char *path, char *buffer, size_t count);
 // memfd_create(2) needs _GNU_SOURCE.
 int apus_memfd(const char *name);
 int apus_pipe(int fds[2]);
-int apus_dup2(int from, int to);
 int apus_seek_start(int fd);
 int apus_set_nonblocking(int fd, int on);
 int apus_sync_filesystem(int fd);
@@ -103,8 +101,6 @@ extern const unsigned long apus_ms_rdonly, apus_ms_nosuid, apus_ms_nodev, apus_m
 int apus_chroot(const char *path);
 int apus_chdir(const char *path);
 int apus_exec(const char *path, char *const argv[], char *const envp[]);
-// pivot_root(2) has no wrapper in the C library.
-int apus_pivot_root(const char *new_root, const char *put_old);
 // unshare(2) and setns(2) need _GNU_SOURCE.
 int apus_unshare(int flags);
 int apus_setns(int fd, int type);
@@ -118,7 +114,6 @@ void apus_exit_now(int status);
 int apus_set_process_name(const char *name);
 // prctl(2) is variadic.
 int apus_die_with_parent(int signal);
-int apus_become_subreaper(void);
 
 // posix_spawn(3) in one call: its attributes and file actions are opaque. A descriptor of -1 becomes /dev/null. The
 // child gets a process group of its own, default signal handlers and an empty signal mask.
@@ -134,7 +129,6 @@ int apus_kill(pid_t pid, int signal);
 int apus_kill_group(pid_t pid, int signal);
 // poll(2) for up to 8 descriptors for reading; returns a bit mask of those that are ready or hung up.
 int apus_poll_read(const int *fds, int count, int timeoutMilliseconds);
-int apus_poll_write(int fd, int timeoutMilliseconds);
 // A signalfd(2) for the signals given, which are blocked from now on; reading yields one signal number.
 int apus_signalfd(const int *signals, int count);
 int apus_signalfd_read(int fd);
@@ -159,10 +153,8 @@ int apus_console_level(int level);
 // --- Block devices: the BLK* requests are _IO() macros ---------------------------------------------------------------
 int apus_block_size(int fd, uint64_t *bytes);          // BLKGETSIZE64
 int apus_block_sector_size(int fd, int *bytes);        // BLKSSZGET
-int apus_block_flush_buffers(int fd);                  // BLKFLSBUF
 int apus_block_reread_partitions(int fd);              // BLKRRPART
 int apus_block_discard(int fd, uint64_t offset, uint64_t length);  // BLKDISCARD
-int apus_block_set_read_only(int fd, int readOnly);    // BLKROSET
 // Makes a loop device over `fd` with the given logical sector size and partition scan; returns its number. The requests
 // are macros, and LOOP_CONFIGURE's structure is not imported by Glibc.
 int apus_loop_attach(int fd, int sectorSize, int readOnly);
@@ -196,4 +188,3 @@ int apus_unix_send(const char *path, const void *bytes, size_t count);
 // --- Network interfaces ------------------------------------------------------------------------------------------------
 // ethtool's permanent hardware address (ETHTOOL_GPERMADDR); 6 bytes, or -errno.
 int apus_permanent_address(const char *interface, uint8_t address[6]);
-int apus_interface_set_up(const char *interface, int up);
