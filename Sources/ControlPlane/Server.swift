@@ -26,7 +26,7 @@ public struct Server: Service, CustomStringConvertible {
     private let directory: DataDirectory
     private let lock: DirectoryLock
     private let store: SQLiteStore
-    private let core: Core
+    let core: Core
     private let token: AdminToken
     private let identity: ServerIdentity
     private let logger: Logger

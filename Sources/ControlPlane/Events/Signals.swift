@@ -30,6 +30,9 @@ final class Signals: Sendable {
     /// The present time of this clock of changes.
     var mark: UInt64 { state.withLock { $0.clock } }
 
+    /// How many wait.
+    var waiting: Int { state.withLock { $0.waiterCount } }
+
     /// Wakes everyone who waits for a key.
     func announce(_ key: Key) {
         let woken = state.withLock { state in

@@ -40,6 +40,7 @@ struct TestSite: Sendable {
     let addresses: Server.Addresses
     let clock: TestClock
     let adminToken: String
+    let signals: Signals
     let stop: @Sendable () async -> Void
 
     /// Runs a body against a server of its own and stops that gracefully afterwards.
@@ -68,7 +69,8 @@ struct TestSite: Sendable {
             for await addresses in running {
                 let site = TestSite(
                     directory: directory, addresses: addresses, clock: clock,
-                    adminToken: String(token.dropLast()), stop: { await group.triggerGracefulShutdown() })
+                    adminToken: String(token.dropLast()), signals: server.core.signals,
+                    stop: { await group.triggerGracefulShutdown() })
                 do {
                     try await body(site)
                 } catch {
