@@ -109,6 +109,19 @@ public struct PartitionPlan: Sendable, Equatable, Codable {
     /// Whether the state partition's content is kept.
     public var keepsState: Bool
 
+    /// Describes a division.
+    public init(
+        diskUUID: GUID?, sectorSizeBytes: Int, diskSizeBytes: UInt64, partitions: [PlannedPartition], keepsTable: Bool,
+        keepsState: Bool
+    ) {
+        self.diskUUID = diskUUID
+        self.sectorSizeBytes = sectorSizeBytes
+        self.diskSizeBytes = diskSizeBytes
+        self.partitions = partitions
+        self.keepsTable = keepsTable
+        self.keepsState = keepsState
+    }
+
     /// The partition of a role.
     public subscript(role: PartitionRole) -> PlannedPartition? { partitions.first { $0.role == role } }
 }
@@ -130,4 +143,14 @@ public struct PlannedPartition: Sendable, Equatable, Codable {
 
     /// Its GPT name.
     public var label: String { role.label }
+
+    /// Describes a partition.
+    public init(role: PartitionRole, number: Int, uuid: GUID, type: GUID, startBytes: UInt64, sizeBytes: UInt64) {
+        self.role = role
+        self.number = number
+        self.uuid = uuid
+        self.type = type
+        self.startBytes = startBytes
+        self.sizeBytes = sizeBytes
+    }
 }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The bytes of a simulated disk, as a value: pages that hold nothing but zeros are not stored, copies share what is
 /// equal, and a digest of all of it is kept up to date.
 public struct DiskImage: Sendable, Equatable {
@@ -46,41 +48,58 @@ public struct DiskImage: Sendable, Equatable {
     }
 
     /// Replaces bytes.
-    public mutating func write(_ bytes: some RandomAccessCollection<UInt8>, at offset: UInt64) {
+    public mutating func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) {
         let size = UInt64(Self.pageBytes)
-        var rest = bytes[...]
-        var position = offset
-        while !rest.isEmpty {
+        var done = 0
+        while done < bytes.count {
+            let position = offset + UInt64(done)
             let within = Int(position % size)
-            let piece = rest.prefix(Self.pageBytes - within)
-            change(page: position / size) { page in
-                page.replaceSubrange(within..<within + piece.count, with: piece)
-            }
-            rest = rest.dropFirst(piece.count)
-            position += UInt64(piece.count)
+            let count = min(Self.pageBytes - within, bytes.count - done)
+            let piece = UnsafeRawBufferPointer(rebasing: bytes[done..<done + count])
+            change(page: position / size, within: within, to: piece)
+            done += count
         }
     }
 
-    private mutating func change(page number: UInt64, _ body: (inout [UInt8]) -> Void) {
-        var page = pages[number] ?? [UInt8](repeating: 0, count: Self.pageBytes)
-        if pages[number] != nil { digest ^= Self.digest(page, number) }
-        body(&page)
-        if Self.isZero(page) {
-            pages[number] = nil
-        } else {
-            digest ^= Self.digest(page, number)
-            pages[number] = page
+    /// Replaces bytes.
+    public mutating func write(_ bytes: [UInt8], at offset: UInt64) {
+        bytes.withUnsafeBytes { write($0, at: offset) }
+    }
+
+    private mutating func change(page number: UInt64, within: Int, to piece: UnsafeRawBufferPointer) {
+        let isZero = Self.zeros.withUnsafeBytes {
+            UnsafeRawBufferPointer(rebasing: $0[..<piece.count]).isSame(as: piece)
         }
+        guard var page = pages[number] ?? (isZero ? nil : Self.zeros) else { return }
+        if pages[number] != nil { digest ^= Self.digest(page, number) }
+        pages[number] = nil
+        page.withUnsafeMutableBytes {
+            UnsafeMutableRawBufferPointer(rebasing: $0[within..<within + piece.count]).copyMemory(from: piece)
+        }
+        if isZero, Self.isZero(page) { return }
+        digest ^= Self.digest(page, number)
+        pages[number] = page
     }
 
     private static let zeros = [UInt8](repeating: 0, count: pageBytes)
 
-    private static func isZero(_ page: [UInt8]) -> Bool { page == zeros }
+    private static func isZero(_ page: [UInt8]) -> Bool {
+        page.withUnsafeBytes { page in zeros.withUnsafeBytes { $0.isSame(as: page) } }
+    }
 
     private static func digest(_ page: [UInt8], _ number: UInt64) -> Int {
         var hasher = Hasher()
         hasher.combine(number)
         page.withUnsafeBytes { hasher.combine(bytes: $0) }
         return hasher.finalize()
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Compares by memcmp: a debug build compares arrays element by element, which would take most of a run's time.
+    func isSame(as other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count else { return false }
+        guard let mine = baseAddress, let theirs = other.baseAddress else { return true }
+        return memcmp(mine, theirs, count) == 0
     }
 }

@@ -10,6 +10,7 @@ public final class Explorer {
     private let makeStorage: (FaultyDisk) -> any SimulatedStorage
     private let isRight: Goal
     private let mostBoots: Int
+    private let isBrief: Bool
     private var seen: [Int: Int] = [:]
     private var known: Set<String> = []
     /// Instants at which the power was cut, each with every fate of what was not yet durable.
@@ -26,15 +27,17 @@ public final class Explorer {
     /// - Parameters:
     ///   - site: What surrounds the machine.
     ///   - mostBoots: More restarts than this are a failure to converge.
+    ///   - isBrief: Fewer combinations where many writes are not yet durable, as with the real adapters.
     ///   - makeStorage: The adapters.
     ///   - isRight: What is wrong with the end of a run, or nil.
     public init(
-        site: SimulatedSite, mostBoots: Int = 20,
+        site: SimulatedSite, mostBoots: Int = 20, isBrief: Bool = false,
         makeStorage: @escaping (FaultyDisk) -> any SimulatedStorage = { PlainStorage($0) },
         isRight: @escaping Goal
     ) {
         self.site = site
         self.mostBoots = mostBoots
+        self.isBrief = isBrief
         self.makeStorage = makeStorage
         self.isRight = isRight
     }
@@ -59,7 +62,7 @@ public final class Explorer {
         machine.onInstant = { [unowned self] machine in
             instants += 1
             guard cuts > 0 else { return }
-            for cut in machine.worldsAfterCut {
+            for cut in machine.worldsAfterCut(isBrief: isBrief) {
                 cutPoints += 1
                 let digest = cut.digest
                 guard seen[digest, default: 0] < cuts else { continue }

@@ -47,7 +47,7 @@ public final class FaultyDisk: BlockDevice {
         try onWrite(offset, bytes.count)
         let write = Write(offset: offset, bytes: Array(bytes))
         pending.append(write)
-        seen.write(write.bytes, at: offset)
+        seen.write(bytes, at: offset)
         effects += 1
         onEffect()
     }
@@ -80,11 +80,12 @@ public final class FaultyDisk: BlockDevice {
 
     /// The images that a power cut at this instant may leave.
     ///
-    /// Up to three unsynced writes: every combination. More: none, all, each alone, each missing, each torn.
-    public func imagesAfterCut() -> [DiskImage] {
+    /// Up to three unsynced writes: every combination. More: none and all; then, of each write or, where `isBrief`, of
+    /// the newest only: it alone, all but it, and it torn.
+    public func imagesAfterCut(isBrief: Bool = false) -> [DiskImage] {
         var images: [DiskImage] = []
         var digests: Set<Int> = []
-        for fates in combinations() {
+        for fates in combinations(isBrief) {
             var image = durable
             for (write, fate) in zip(pending, fates) { apply(write, fate, to: &image) }
             if digests.insert(image.digest).inserted { images.append(image) }
@@ -92,7 +93,7 @@ public final class FaultyDisk: BlockDevice {
         return images
     }
 
-    private func combinations() -> [[Fate]] {
+    private func combinations(_ isBrief: Bool) -> [[Fate]] {
         let count = pending.count
         guard count > 3 else {
             return pending.reduce([[]]) { found, write in
@@ -102,7 +103,7 @@ public final class FaultyDisk: BlockDevice {
             }
         }
         var found = [[Fate](repeating: .lost, count: count), [Fate](repeating: .applied, count: count)]
-        for index in pending.indices {
+        for index in isBrief ? count - 1..<count : 0..<count {
             for (rest, fate) in [
                 (Fate.lost, Fate.applied), (.applied, .lost), (.applied, .tornEarly), (.lost, .tornLate),
             ] {
@@ -120,8 +121,9 @@ public final class FaultyDisk: BlockDevice {
         switch fate {
         case .lost: break
         case .applied: image.write(write.bytes, at: write.offset)
-        case .tornEarly: image.write(write.bytes[..<min(middle, write.bytes.count)], at: write.offset)
-        case .tornLate: image.write(write.bytes[min(middle, write.bytes.count)...], at: write.offset + UInt64(middle))
+        case .tornEarly: image.write(Array(write.bytes[..<min(middle, write.bytes.count)]), at: write.offset)
+        case .tornLate:
+            image.write(Array(write.bytes[min(middle, write.bytes.count)...]), at: write.offset + UInt64(middle))
         }
     }
 }

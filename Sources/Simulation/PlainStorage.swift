@@ -27,6 +27,9 @@ public final class PlainStorage: SimulatedStorage {
         return SimulatedPartition(disk, offset: partition.startBytes, sizeBytes: partition.sizeBytes)
     }
 
+    /// Takes partitions over that another adapter found, to keep the state in.
+    func take(_ table: [PlannedPartition]) { self.table = table }
+
     // MARK: Disk
 
     /// The disk, where a table of ours is on it.
@@ -46,6 +49,9 @@ public final class PlainStorage: SimulatedStorage {
                 sizeBytes: $0.sizeBytes)
         }
     }
+
+    /// What the inventory says of the disk.
+    public func content() -> Inventory.Disk.Content { store.read() == nil ? .blank : .apus }
 
     /// Writes the table.
     public func apply(_ plan: PartitionPlan, to disk: String) throws {
@@ -90,7 +96,8 @@ public final class PlainStorage: SimulatedStorage {
 
     private func holds(_ bytes: [UInt8], at offset: UInt64, of role: PartitionRole) -> Bool {
         guard let window = try? window(role) else { return false }
-        return (try? window.bytes(at: offset, count: bytes.count)) == bytes
+        guard let found = try? window.bytes(at: offset, count: bytes.count) else { return false }
+        return found.withUnsafeBytes { found in bytes.withUnsafeBytes { found.isSame(as: $0) } }
     }
 
     /// Zeroes a target's first sector.

@@ -51,12 +51,10 @@ extension SimulatedEffects: MachineEffect {
     func site() -> Digest256? { started.program == .artifact ? SimulatedSite.authority : nil }
 
     func inventory() -> Inventory {
-        let existing = (try? storage.partitions(of: PlainTable.diskName)) ?? []
-        let content: Inventory.Disk.Content = existing.isEmpty ? .blank : .apus
         let disk = Inventory.Disk(
             name: PlainTable.diskName, sizeBytes: machine.disk.sizeBytes,
             sectorSizeBytes: machine.disk.sectorSizeBytes, transport: "sata", model: "Simulated", serial: "1", wwn: "",
-            isRemovable: false, isBootMedium: false, isRotational: false, content: content)
+            isRemovable: false, isBootMedium: false, isRotational: false, content: storage.content())
         return Inventory(
             smbios: Inventory.SMBIOS(manufacturer: "", product: "", serial: "", uuid: "", assetTag: ""),
             architecture: .current, processor: "", processorCount: 1, memoryBytes: 1 << 28, networkInterfaces: [],

@@ -82,7 +82,7 @@ public final class SimulatedMachine {
     }
 
     /// The worlds that a power cut at this instant may leave.
-    public var worldsAfterCut: [World] { disk.imagesAfterCut().map(world) }
+    public func worldsAfterCut(isBrief: Bool = false) -> [World] { disk.imagesAfterCut(isBrief: isBrief).map(world) }
 
     /// The world with everything written so far durable.
     public var world: World { world(disk.durable) }

@@ -2,7 +2,7 @@ public import Contract
 public import Decisions
 
 /// A tiny release and how its system behaves once it is started.
-public struct SimulatedRelease: Sendable, Hashable {
+public struct SimulatedRelease: Sendable, Equatable {
     /// What happens after the kernel was started.
     public enum Behaviour: Sendable, Hashable {
         /// Every check holds.
@@ -15,14 +15,25 @@ public struct SimulatedRelease: Sendable, Hashable {
         case diesEarly
     }
 
-    /// Distinguishes releases.
-    public var number: UInt8
+    /// What the planners know of it.
+    public var facts: ReleaseFacts
     /// How it behaves.
     public var behaviour: Behaviour
 
-    /// Makes a release.
+    /// Makes one of the releases that `PlainStorage` writes, told apart by their numbers.
     public init(_ number: UInt8, _ behaviour: Behaviour = .healthy) {
-        self.number = number
+        self.init(
+            ReleaseFacts(
+                release: Self.digest(1, number), version: "\(number)", epoch: 1, architecture: .current,
+                rootHash: Self.digest(2, number), salt: [1, 2, 3], blocks: 16, treeBytes: 8192,
+                ukiDigest: Self.digest(3, number), ukiBytes: 1 << 16,
+                recovery: BootRecord.RecoveryArtifact(digest: Self.digest(4, number), sizeBytes: 1 << 16),
+                expiresSeconds: 1 << 40), behaviour)
+    }
+
+    /// Makes a release of real artifacts.
+    public init(_ facts: ReleaseFacts, _ behaviour: Behaviour = .healthy) {
+        self.facts = facts
         self.behaviour = behaviour
     }
 
@@ -34,21 +45,11 @@ public struct SimulatedRelease: Sendable, Hashable {
     }
 
     /// Its name.
-    public var name: Digest256 { Self.digest(1, number) }
-
-    /// What the planners know of it.
-    public var facts: ReleaseFacts {
-        ReleaseFacts(
-            release: name, version: "\(number)", epoch: 1, architecture: .current, rootHash: Self.digest(2, number),
-            salt: [1, 2, 3], blocks: 16, treeBytes: 8192, ukiDigest: Self.digest(3, number), ukiBytes: 1 << 16,
-            recovery: BootRecord.RecoveryArtifact(digest: Self.digest(4, number), sizeBytes: 1 << 16),
-            expiresSeconds: 1 << 40)
-    }
+    public var name: Digest256 { facts.release }
 
     /// What its UKI's command line says.
     public var image: BootArguments.SlotImage {
-        let facts = facts
-        return BootArguments.SlotImage(
+        BootArguments.SlotImage(
             rootHash: facts.rootHash, salt: facts.salt, blocks: facts.blocks, version: facts.version)
     }
 }

@@ -6,6 +6,8 @@ public import Sequences
 public protocol SimulatedStorage: DiskEffect, BootRecordEffect, SlotEffect, StateEffect {
     /// What the firmware, or kexec, finds to start at a target; nil where there is nothing that starts.
     func program(at target: StartTarget) -> SimulatedProgram?
+    /// What the inventory says of the disk.
+    func content() -> Inventory.Disk.Content
     /// Whether a slot's root and tree are, to the last byte, those of the image that its program names.
     func isIntact(_ slot: SlotName, _ image: BootArguments.SlotImage) -> Bool
     /// The node's key on the state partition, or nil.
