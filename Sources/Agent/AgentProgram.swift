@@ -7,10 +7,22 @@ internal import Sequences
 
 /// The whole agent, put together from what the node's disk says.
 public enum AgentProgram {
-    /// Runs until the process ends.
-    /// - Throws: where the node was never provisioned, or its files are damaged; systemd starts the agent again.
-    public static func run() throws -> Never {
-        let log = try NodeLog(name: "apus-agent", consoles: ["/dev/stderr"], kernelLog: nil)
+    /// Runs until the process ends. Where it cannot even begin, as on a node that was never provisioned or whose files
+    /// are damaged, journal and console say why, and systemd starts it again.
+    public static func main() -> Never {
+        do {
+            try run()
+        } catch {
+            let sentence = "apus-agent cannot work: \(error)\n"
+            // Both are for people; whichever cannot be written: ignoring.
+            try? OwnedDescriptor(adopting: 2, path: NodeLog.standardError).write(Array(sentence.utf8))
+            try? Files.overwrite("/dev/kmsg", with: "<3>" + sentence)
+            Processes.exitNow(1)
+        }
+    }
+
+    private static func run() throws -> Never {
+        let log = try NodeLog(name: "apus-agent", consoles: [NodeLog.standardError], kernelLog: nil)
         let files = NodeFiles()
         let system = try RunningSystem.load()
         let access = try serverAccess(files)

@@ -8,6 +8,8 @@ import Synchronization
 /// A thread of its own writes to the consoles, so that one that was stopped with Ctrl-S or has no reader cannot hold up
 /// the work.
 public final class NodeLog: ReportEffect, Sendable {
+    /// The name of the process's standard error among the consoles.
+    public static let standardError = "/dev/stderr"
     /// What waits to be sent to the server.
     public let queue = ReportQueue()
     private let lines: Mailbox<String>
@@ -28,7 +30,7 @@ public final class NodeLog: ReportEffect, Sendable {
         let lines = try Mailbox<String>(limit: 1024)
         self.lines = lines
         let sinks =
-            consoles.compactMap { LineSink(path: $0, prefix: "", ending: "\r\n") }
+            consoles.compactMap { LineSink(path: $0, prefix: "", ending: $0 == Self.standardError ? "\n" : "\r\n") }
             // Level 7, debug, is kept in the log and not shown: the consoles have it already.
             + [kernelLog.flatMap { LineSink(path: $0, prefix: "<7>\(name): ", ending: "\n") }].compactMap { $0 }
         try WorkerThread { [weak self] in
@@ -96,7 +98,11 @@ private final class LineSink: Sendable {
     private let ending: String
 
     init?(path: String, prefix: String, ending: String) {
-        guard let file = try? OwnedDescriptor(opening: path, .write) else { return nil }
+        // A service's standard error is a socket to the journal, which cannot be opened by name (open(2), ENXIO).
+        guard
+            let file = path == NodeLog.standardError
+                ? OwnedDescriptor(adopting: 2, path: path) : try? OwnedDescriptor(opening: path, .write)
+        else { return nil }
         self.file = file
         self.prefix = prefix
         self.ending = ending

@@ -3,5 +3,5 @@ import Agent
 /// The resident agent: composition only.
 @main
 struct Main {
-    static func main() throws { try AgentProgram.run() }
+    static func main() { AgentProgram.main() }
 }
