@@ -36,7 +36,14 @@ CATALOG = "usr/lib/systemd/catalog/systemd.catalog"
 
 # What belongs to the machine that built this, or to the one that will run it.
 OTHERS = ["etc/hostname", "etc/resolv.conf", "etc/machine-id", "etc/.pwd.lock", "etc/passwd-", "etc/group-",
-          "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-"]
+          "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-",
+          # what systemd's package makes with systemd-tmpfiles, which fails in a container that may not mount
+          "etc/default/locale", "etc/vconsole.conf", "etc/credstore", "etc/credstore.encrypted", "root/.ssh"]
+
+# Folders that every image has, and their modes.
+FOLDERS = {"var": 0o755, "run": 0o755, "dev": 0o755, "proc": 0o555, "sys": 0o555, "tmp": 0o1777, "boot": 0o755,
+           "efi": 0o755, "etc/apus": 0o755, "etc/apus/health.d": 0o755, "usr/lib/apus/health.d": 0o755,
+           "etc/credstore": 0o700, "etc/credstore.encrypted": 0o700}
 
 
 def fail(message):
@@ -164,8 +171,7 @@ def main():
         installed = trim(root)
         lock_accounts(root)
         count = add_modules(root, sysroot, uname)
-        for path, mode in (("var", 0o755), ("run", 0o755), ("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("tmp", 0o1777),
-                           ("boot", 0o755), ("efi", 0o755), ("etc/apus/health.d", 0o755), ("usr/lib/apus/health.d", 0o755)):
+        for path, mode in FOLDERS.items():
             root.directory(path, mode)
         root.overlay(os.path.join(here, "overlay"))
         drop_dangling_but_agent(root)
