@@ -34,7 +34,7 @@ public struct DiskImage: Sendable, Equatable {
                     piece.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[within..<within + count]))
                 }
             } else {
-                piece.initializeMemory(as: UInt8.self, repeating: 0)
+                if let start = piece.baseAddress { memset(start, 0, piece.count) }
             }
             done += count
         }
