@@ -6,6 +6,7 @@ import HummingbirdCore
 import HummingbirdTLS
 public import Logging
 import NIOCore
+import NIOSSL
 import Release
 public import ServiceLifecycle
 import Store
@@ -45,6 +46,7 @@ public struct Server: Service, CustomStringConvertible {
         guard (1...16).contains(options.releaseThreshold) else {
             throw ServerProblem("--release-threshold is a number from 1 to 16")
         }
+        OpenFiles.raiseLimit()
         directory = try DataDirectory(creating: options.dataDirectory)
         lock = try directory.lock()
         // The CA comes first: a database without one is a sign of a restore that went wrong.
@@ -123,7 +125,9 @@ public struct Server: Service, CustomStringConvertible {
         // A rack of 200 machines behind one address passes at once; then two registrations a second.
         let limiter = RateLimiter(capacity: 240, perSecond: 2)
         RegistrationRoutes(service: registration, limiter: limiter).add(to: &book)
-        NodeRoutes(service: NodeService(core: core)).add(to: &book)
+        // A node reports a few times a second at most; more would push others' events out.
+        let reports = RateLimiter(capacity: 400, perSecond: 20)
+        NodeRoutes(service: NodeService(core: core), limiter: reports).add(to: &book)
         OperatorRoutes(service: OperatorService(core: core), tokens: TokenService(core: core)).add(to: &book)
         let (core, options, identity) = (core, options, identity)
         ReleaseRoutes(service: releases, boot: boot) {
@@ -132,11 +136,22 @@ public struct Server: Service, CustomStringConvertible {
         book.refuseOtherMethods()
         return Application(
             router: router,
-            server: try .tls(
-                .http1(configuration: Self.http), tlsConfiguration: identity.tlsConfiguration(authority: core.authority)
-            ),
+            server: try tlsServer(),
             configuration: configuration(address: address, port: options.port),
             onServerRunning: { listening.api($0.localAddress?.port ?? 0) }, logger: logger)
+    }
+
+    private func tlsServer() throws -> HTTPServerBuilder {
+        do {
+            let tls = try identity.tlsConfiguration(authority: core.authority)
+            // The listener makes another; made here as well, a key that does not fit is a sentence and no stack of types.
+            _ = try NIOSSLContext(configuration: tls)
+            return try .tls(.http1(configuration: Self.http), tlsConfiguration: tls)
+        } catch {
+            throw ServerProblem(
+                "the server's certificate and its key cannot be used, or do not belong together (\(error)); check "
+                    + "--certificate and --key")
+        }
     }
 
     private func bootApplication(
@@ -156,7 +171,7 @@ public struct Server: Service, CustomStringConvertible {
     private func configuration(address: String, port: Int) -> ApplicationConfiguration {
         ApplicationConfiguration(
             address: .hostname(address, port: port), backlog: 512,
-            availableConnectionsDelegate: .maximum(ServerLimit.connections, logger: logger))
+            availableConnectionsDelegate: .maximum(OpenFiles.connections(), logger: logger))
     }
 
     private static var http: HTTP1Channel.Configuration {

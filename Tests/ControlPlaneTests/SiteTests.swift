@@ -127,6 +127,64 @@ struct SiteTests {
     }
 }
 
+/// Starts that cannot work: each ends with a sentence that says what to do.
+struct StartTests {
+    private func problem(_ configure: (inout ServerOptions) throws -> Void) async throws -> String? {
+        let scratch = try ScratchDirectory()
+        var options = ServerOptions(dataDirectory: scratch.path + "/data")
+        options.address = "127.0.0.1"
+        options.port = 0
+        options.bootPort = nil
+        try configure(&options)
+        do {
+            try await Server(options: options, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }).run()
+            return nil
+        } catch {
+            return Problems.sentence(error)
+        }
+    }
+
+    @Test func certificateAndKeyBelongTogether() async throws {
+        let scratch = try ScratchDirectory()
+        let authority = try CertificateAuthority.create(
+            name: "CA", notBeforeSeconds: Authority.notBeforeSeconds, notAfterSeconds: Authority.notAfterSeconds)
+        let certificate = scratch.path + "/certificate"
+        let key = scratch.path + "/key"
+        try authority.certificate.pem().write(toFile: certificate, atomically: true, encoding: .utf8)
+        try P256PrivateKey().pem().write(toFile: key, atomically: true, encoding: .utf8)
+        #expect(try await problem { $0.certificateFile = certificate }?.contains("--key belong together") == true)
+        let mismatch = try await problem {
+            $0.certificateFile = certificate
+            $0.keyFile = key
+        }
+        #expect(mismatch?.contains("check --certificate and --key") == true)
+        let missing = try await problem {
+            $0.certificateFile = scratch.path + "/nothing"
+            $0.keyFile = key
+        }
+        #expect(missing?.contains("there is no file") == true)
+    }
+
+    @Test func releaseKeyMustBeAPublicOne() async throws {
+        let scratch = try ScratchDirectory()
+        let file = scratch.path + "/key"
+        try Ed25519PrivateKey().pem().write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(try await problem { $0.releaseKeyFiles = [file] }?.contains("private key") == true)
+        #expect(try await problem { $0.releaseKeyFiles = [file + "x"] }?.contains("there is no file") == true)
+    }
+
+    @Test func portInUseIsSaid() async throws {
+        try await TestSite.run { site in
+            let said = try await problem { $0.port = site.addresses.port }
+            #expect(said?.contains("--port") == true)
+        }
+    }
+
+    @Test func directoryThatCannotBeMadeIsSaid() async throws {
+        #expect(try await problem { $0.dataDirectory = "/proc/apus" }?.contains("--data") == true)
+    }
+}
+
 /// Hands each line that is logged, with its metadata, to a closure.
 struct CollectingHandler: LogHandler {
     let collect: @Sendable (String) -> Void

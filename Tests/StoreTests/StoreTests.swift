@@ -76,6 +76,22 @@ struct StoreTests {
         #expect(events.first?.step?.done == 3)
     }
 
+    @Test func boundsTheStepsOfANode() async throws {
+        let node = try Sample.node("a", key: 1)
+        let steps = try await store.write { transaction in
+            try transaction.save(node)
+            for number in 0..<200 {
+                let step = StepReport(sequence: "provision", step: "\(number)", state: .started, milliseconds: 0)
+                try transaction.save(step, node: node.id, timeSeconds: 1)
+            }
+            let again = StepReport(sequence: "provision", step: "150", state: .finished, milliseconds: 0)
+            try transaction.save(again, node: node.id, timeSeconds: 2)
+            return try transaction.steps(node: node.id)
+        }
+        #expect(steps.map(\.step) == (72..<200).map { "\($0)" })
+        #expect(steps.first { $0.step == "150" }?.state == .finished)
+    }
+
     @Test func keepsTheNewestEvents() async throws {
         try await store.write { transaction in
             for number in 1...10 {

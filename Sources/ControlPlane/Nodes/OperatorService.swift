@@ -194,12 +194,32 @@ struct OperatorService: Sendable {
         let core = core
         let events = try await core.poll(.events, waitSeconds: waitSeconds) {
             let events = try await core.store.read { try $0.events(after: sequence, node: node, limit: 1000) }
-            return events.isEmpty ? nil : events
+            return events.isEmpty ? nil : try Self.whatFits(events)
         }
         return EventList(events: events ?? [])
     }
 
+    /// The newest report of each step of a node.
+    func steps(_ id: NodeID) async throws -> StepReports {
+        try await core.store.read { transaction in
+            _ = try NodeService.find(id, transaction)
+            return StepReports(steps: try transaction.steps(node: id))
+        }
+    }
+
     // MARK: - Parts
+
+    /// The first of some events, as many as fit a reply; those left out come with the next.
+    private static func whatFits(_ events: [Event]) throws -> [Event] {
+        var room = ServerLimit.listReplyBytes
+        var count = 0
+        for event in events {
+            room -= try Wire.encode(event).count
+            guard room > 0 || count == 0 else { break }
+            count += 1
+        }
+        return Array(events.prefix(count))
+    }
 
     private func change(
         _ id: NodeID,

@@ -173,7 +173,7 @@ struct RegistrationService: Sendable {
             token: token.map { worth($0, now: now) } ?? .none, owner: owner.map(known),
             twins: twins.filter { $0.keyDigest != record.nodeKey }.map(known),
             identityProblem: SMBIOSIdentity.problem(record.inventory.smbios),
-            serialIsListed: serials.contains(record.inventory.smbios.serial))
+            serialIsListed: serials.contains(SMBIOSIdentity.trimmed(record.inventory.smbios.serial)))
     }
 
     static func known(_ node: NodeRecord) -> Evidence.KnownNode {

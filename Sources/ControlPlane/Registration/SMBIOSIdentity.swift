@@ -23,7 +23,8 @@ enum SMBIOSIdentity {
         return nil
     }
 
-    private static func trimmed(_ text: String) -> String {
+    /// A serial number without spaces around it, and with single ones within.
+    static func trimmed(_ text: String) -> String {
         let words = text.split(whereSeparator: \.isWhitespace)
         return words.joined(separator: " ")
     }

@@ -9,7 +9,7 @@ enum SerialList {
     }
 
     private static func serial(_ line: Substring) -> String? {
-        let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
-        return words.isEmpty ? nil : words.joined(separator: " ")
+        let serial = SMBIOSIdentity.trimmed(String(line.prefix { $0 != "#" }))
+        return serial.isEmpty ? nil : serial
     }
 }

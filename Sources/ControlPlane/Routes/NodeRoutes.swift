@@ -5,6 +5,8 @@ import Hummingbird
 /// `/v1/node`: for a node, about itself.
 struct NodeRoutes: Sendable {
     let service: NodeService
+    /// Bounds how fast each node may report.
+    let limiter: RateLimiter
 
     func add(to book: inout RouteBook) {
         book.on(.get, "/v1/node/plan", for: NodeContext.self, use: plan)
@@ -27,17 +29,20 @@ struct NodeRoutes: Sendable {
     }
 
     @Sendable private func status(_ request: Request, _ context: NodeContext) async throws -> Response {
+        try slow(context)
         let status = try await Exchange.decode(NodeStatus.self, from: request, limit: 256 << 10)
         return try Exchange.reply(try await service.receive(status, from: context.node))
     }
 
     @Sendable private func steps(_ request: Request, _ context: NodeContext) async throws -> Response {
+        try slow(context)
         let reports = try await Exchange.decode(StepReports.self, from: request, limit: 512 << 10)
         try await service.receive(reports, from: context.node)
         return try Exchange.reply(Acknowledgement(message: "noted"))
     }
 
     @Sendable private func log(_ request: Request, _ context: NodeContext) async throws -> Response {
+        try slow(context)
         // JSON may spend six bytes on one of the text's.
         let chunk = try await Exchange.decode(LogChunk.self, from: request, limit: WireLimit.message)
         guard chunk.text.utf8.count <= WireLimit.logChunk else { throw APIFailure.tooLarge(limit: WireLimit.logChunk) }
@@ -46,8 +51,16 @@ struct NodeRoutes: Sendable {
     }
 
     @Sendable private func event(_ request: Request, _ context: NodeContext) async throws -> Response {
+        try slow(context)
         let event = try await Exchange.decode(NodeEvent.self, from: request, limit: 16 << 10)
         try await service.receive(event, from: context.node)
         return try Exchange.reply(Acknowledgement(message: "noted"))
+    }
+
+    private func slow(_ context: NodeContext) throws {
+        guard let seconds = limiter.take(1, from: context.node.rawValue) else { return }
+        throw APIFailure(
+            .tooManyRequests, "too-many-requests", "this node reports too often; wait \(seconds) seconds",
+            headers: [.retryAfter: "\(seconds)"])
     }
 }

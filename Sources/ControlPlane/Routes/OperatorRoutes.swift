@@ -13,6 +13,7 @@ struct OperatorRoutes: Sendable {
         book.on(.get, "/v1/nodes", for: OperatorContext.self, use: nodes)
         book.on(.get, "/v1/nodes/:id", for: OperatorContext.self, use: node)
         book.on(.get, "/v1/nodes/:id/logs", for: OperatorContext.self, use: logs)
+        book.on(.get, "/v1/nodes/:id/steps", for: OperatorContext.self, use: steps)
         book.on(.post, "/v1/nodes/:id/approve", for: OperatorContext.self, use: approve)
         book.on(.post, "/v1/nodes/:id/labels", for: OperatorContext.self, use: label)
         book.on(.post, "/v1/nodes/:id/retire", for: OperatorContext.self, use: retire)
@@ -40,6 +41,10 @@ struct OperatorRoutes: Sendable {
         return try Exchange.reply(
             try await service.logs(
                 try id(context), after: after, source: source, waitSeconds: try request.waitSeconds()))
+    }
+
+    @Sendable private func steps(_ request: Request, _ context: OperatorContext) async throws -> Response {
+        try Exchange.reply(try await service.steps(try id(context)))
     }
 
     @Sendable private func approve(_ request: Request, _ context: OperatorContext) async throws -> Response {

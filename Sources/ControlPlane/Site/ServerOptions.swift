@@ -40,10 +40,11 @@ public struct ServerProblem: Error, Sendable, Equatable, CustomStringConvertible
 
 /// Bounds of what the server keeps and serves, beside those of the wire.
 enum ServerLimit {
-    /// Connections that are open at once, on each port.
-    static let connections = 2048
+    /// Connections that are open at once on each port, where the system allows as many open files: a node in service
+    /// holds one.
+    static let connections = 16_384
     /// Long polls that wait at once.
-    static let waiters = 4096
+    static let waiters = 16_384
     /// Registrations that are under way at once.
     static let openRegistrations = 4096
     /// Nodes that were never admitted.
@@ -55,7 +56,7 @@ enum ServerLimit {
     /// Log that is kept of each node, in bytes.
     static let logBytes = 4 << 20
     /// Log in one reply, in bytes.
-    static let logReplyBytes = 512 << 10
+    static let logReplyBytes = 384 << 10
     /// Text of one reply that lists, in bytes.
     static let listReplyBytes = 768 << 10
     /// Open commands of one node.

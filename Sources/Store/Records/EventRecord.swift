@@ -20,7 +20,7 @@ public protocol EventTable {
     /// Remembers the newest report of a step.
     func save(_ step: StepReport, node: NodeID, timeSeconds: Int64) throws
 
-    /// The newest report of each step of a node, in the order of their first report.
+    /// The newest report of each of a node's newest 128 steps, in the order of their first report.
     func steps(node: NodeID) throws -> [StepReport]
 }
 

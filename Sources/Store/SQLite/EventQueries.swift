@@ -58,14 +58,24 @@ extension SQLiteTransaction {
                 ON CONFLICT (node, step_key) DO UPDATE SET report = excluded.report, time = excluded.time
                 """,
             arguments: [node.rawValue, stepKey(step.sequence, step.step), try documentText(step), timeSeconds])
+        // Names of steps are the node's to choose, so their number is bounded here.
+        try database.execute(
+            sql: """
+                DELETE FROM steps WHERE node = ?1 AND position <= (
+                    SELECT position FROM steps WHERE node = ?1 ORDER BY position DESC LIMIT 1 OFFSET ?2)
+                """,
+            arguments: [node.rawValue, Self.stepLimit])
     }
 
     func steps(node: NodeID) throws -> [StepReport] {
         try Row.fetchAll(
-            database, sql: "SELECT report FROM steps WHERE node = ? ORDER BY position LIMIT 256",
+            database, sql: "SELECT report FROM steps WHERE node = ? ORDER BY position",
             arguments: [node.rawValue]
         ).map { try $0.document("report", as: StepReport.self) }
     }
+
+    /// Steps that are kept of each node.
+    private static var stepLimit: Int { 128 }
 
     private func stepKey(_ sequence: String, _ step: String) -> String { sequence + "/" + step }
 }
