@@ -15,6 +15,9 @@ public final class NodeMachine: MachineEffect {
         "lpc_ich", "i2c_i801", "i2c_smbus", "iTCO_wdt", "sp5100_tco", "wdat_wdt", "hpwdt", "i6300esb",
     ]
 
+    /// Buses hang on buses a few levels deep.
+    private static let driverRounds = 16
+
     private let context: EarlyContext
     private let use: DiskInUse
     private var loader: ModuleLoader?
@@ -60,9 +63,14 @@ public final class NodeMachine: MachineEffect {
         for name in try moduleNames() {
             failures += try loader.load(name).failures
         }
+        // A bus driver brings new devices, which bring drivers: again until a quiet moment brought nothing more.
         let events = try UeventSocket()
-        loadAll()
-        try events.settle(quietMilliseconds: 250, limitMilliseconds: 10_000) { () throws(SystemError) in loadAll() }
+        for _ in 0..<Self.driverRounds {
+            let before = loaded.count
+            loadAll()
+            try events.settle(quietMilliseconds: 250, limitMilliseconds: 5000) { () throws(SystemError) in }
+            if loaded.count == before { break }
+        }
         for failure in failures { context.log.log("ignoring: \(failure)") }
         context.log.log("drivers: \(loaded.isEmpty ? "none" : loaded.joined(separator: " "))")
         if try !Mounts.mountFirmwareVariables() {
