@@ -7,8 +7,11 @@ public enum Aftermath {
     /// Long where only a person can help and a restart in a row would load network and server for nothing; short where
     /// the next start may well go better, or where the boot record counts the attempts.
     public static func waitSeconds(after error: any Error) -> Int64 {
-        guard let failure = error as? StepError else { return 60 }
-        switch failure.step {
+        (error as? StepError).map { waitSeconds(afterStep: $0.step) } ?? 60
+    }
+
+    static func waitSeconds(afterStep name: String) -> Int64 {
+        switch name {
         // Nobody admits a machine that was turned away while it keeps asking.
         case "register", "wait-for-admission": return 3600
         // The plan, the release or the machine has to be changed.
