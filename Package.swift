@@ -82,9 +82,12 @@ let rows: [Row] = [
     // Programs: composition only.
     Row(name: "apus-init", kind: .program, needs: ["Node", "Sequences", "Linux"]),
     Row(name: "apus-agent", kind: .program, needs: ["Agent"]),
-    Row(name: "apusd", kind: .program, needs: ["ControlPlane", "Store", "Contract"], products: [argumentParser, logging]),
     Row(
-        name: "apus", kind: .program, needs: ["Contract", "Release", "Packing", "Fetch", "Operator", "Lab", "Cryptography"],
+        name: "apusd", kind: .program, needs: ["ControlPlane", "Store", "Contract"],
+        products: [argumentParser, logging]),
+    Row(
+        name: "apus", kind: .program,
+        needs: ["Contract", "Release", "Packing", "Fetch", "Operator", "Lab", "Cryptography"],
         products: [argumentParser]),
 ]
 
@@ -102,7 +105,10 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Sequences", ["Contract", "Decisions"], []),
     ("Node", ["Contract", "Decisions", "Sequences", "Linux", "Fetch", "Cryptography", "Release"], []),
     ("Agent", ["Contract", "Decisions", "Linux", "Node"], []),
-    ("Simulation", ["Decisions", "Release", "Slots", "Sequences", "Linux", "Packing", "Partitions", "Cryptography"], []),
+    (
+        "Simulation", ["Decisions", "Release", "Slots", "Sequences", "Linux", "Packing", "Partitions", "Cryptography"],
+        []
+    ),
     ("Packing", ["Release", "Cryptography", "Linux"], []),
     ("Lab", ["Contract"], []),
     ("Store", ["Contract"], []),

@@ -18,6 +18,7 @@ public struct Digest256: Hashable, Sendable, Codable, CustomStringConvertible {
     /// 64 lower-case hexadecimal digits.
     public var description: String { bytes.lowercaseHex }
 
+    /// Decodes the text form, and refuses anything else.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let digest = Digest256(hex: try container.decode(String.self)) else {
@@ -27,6 +28,7 @@ public struct Digest256: Hashable, Sendable, Codable, CustomStringConvertible {
         self = digest
     }
 
+    /// Encodes the text form.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
@@ -48,6 +50,7 @@ public struct NodeID: Hashable, Sendable, Codable, CustomStringConvertible {
     /// The text form.
     public var description: String { rawValue }
 
+    /// Decodes the text form, and refuses anything else.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let id = NodeID(try container.decode(String.self)) else {
@@ -57,6 +60,7 @@ public struct NodeID: Hashable, Sendable, Codable, CustomStringConvertible {
         self = id
     }
 
+    /// Encodes the text form.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(rawValue)
