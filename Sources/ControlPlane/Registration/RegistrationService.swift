@@ -194,7 +194,8 @@ struct RegistrationService: Sendable {
     }
 
     private static func expire(_ transaction: any StoreTransaction, now: Int64) throws {
-        let idle = try transaction.openRegistrations(idleSince: now - ServerLimit.registrationIdleSeconds)
+        let idle = try transaction.openRegistrations(
+            idleSince: now - ServerLimit.registrationIdleSeconds, orBriefly: now - ServerLimit.registrationBriefSeconds)
         for record in idle {
             try transaction.removeRegistration(record.id)
             guard let id = record.nodeID, let node = try transaction.node(id), !node.wasAdmitted,

@@ -51,6 +51,8 @@ enum ServerLimit {
     static let unadmittedNodes = 4096
     /// A registration that the node no longer asks about ends after this many seconds.
     static let registrationIdleSeconds: Int64 = 15 * 60
+    /// One that was only begun, or is refused, ends sooner: a stranger could otherwise fill all places.
+    static let registrationBriefSeconds: Int64 = 2 * 60
     /// Events that are kept.
     static let events: Int64 = 200_000
     /// Log that is kept of each node, in bytes.

@@ -78,8 +78,9 @@ public protocol RegistrationTable {
     /// How many are not yet admitted.
     func countOfOpenRegistrations() throws -> Int
 
-    /// Those not yet admitted that were last polled before a time, at most 256.
-    func openRegistrations(idleSince seconds: Int64) throws -> [RegistrationRecord]
+    /// Those not yet admitted whose nodes have not asked for long, at most 256: since `seconds` where they wait or are
+    /// approved, since `briefSeconds` where they have only begun or are refused.
+    func openRegistrations(idleSince seconds: Int64, orBriefly briefSeconds: Int64) throws -> [RegistrationRecord]
 
     /// Inserts a registration, or replaces the one with its id.
     func save(_ registration: RegistrationRecord) throws

@@ -11,10 +11,14 @@ extension SQLiteTransaction {
         try Int.fetchOne(database, sql: "SELECT COUNT(*) FROM registrations WHERE phase <> 'admitted'") ?? 0
     }
 
-    func openRegistrations(idleSince seconds: Int64) throws -> [RegistrationRecord] {
+    func openRegistrations(idleSince seconds: Int64, orBriefly briefSeconds: Int64) throws -> [RegistrationRecord] {
         try Row.fetchAll(
-            database, sql: "SELECT * FROM registrations WHERE phase <> 'admitted' AND last_poll < ? LIMIT 256",
-            arguments: [seconds]
+            database,
+            sql: """
+                SELECT * FROM registrations WHERE phase IN ('waiting', 'approved') AND last_poll < ?
+                    OR phase IN ('committed', 'refused') AND last_poll < ? LIMIT 256
+                """,
+            arguments: [seconds, briefSeconds]
         ).map(registrationRecord)
     }
 
