@@ -190,6 +190,7 @@ private struct Settling {
 
     private mutating func start(_ slot: SlotName) -> BootPlan? {
         guard case .slot(let image) = facts.arguments.mode else { return nil }
+        noteHowItCameHere(slot)
         do {
             try record.countBoot(slot, byKexec: facts.arguments.isKexec)
         } catch {
@@ -201,6 +202,22 @@ private struct Settling {
         return plan(
             .start(SlotStart(slot: slot, image: image, trial: trial)),
             reason: note ?? "slot \(slot.letter) is committed")
+    }
+
+    /// What the server should hear of, and what no boot before this one could tell it.
+    private mutating func noteHowItCameHere(_ slot: SlotName) {
+        if let asked = record.request, asked.target == .slot(slot) {
+            let ignored = facts.arguments.isKexec ? asked.firmware : asked.firmware - 1
+            if ignored > 0 {
+                let times = ignored == 1 ? "once" : "\(ignored) times"
+                reasons.append("the firmware ignored BootNext \(times) before slot \(slot.letter) started")
+            }
+        }
+        if slot == record.committed, let failure = record.lastFailure, failure.slot == slot.other,
+            record.failedBoots(of: failure.slot) >= BootRecord.failedBootLimit
+        {
+            reasons.append("slot \(failure.slot.letter) with version \(failure.version) gave way: \(failure.reason)")
+        }
     }
 
     private func canReach(_ target: StartTarget) -> Bool { route(to: target) != nil }
@@ -222,11 +239,13 @@ private struct Settling {
         guard let route = route(to: target) else { return nil }
         switch route {
         case .firmware:
+            let wasIgnored = record.request.map { $0.target == target && $0.firmware > 0 } ?? false
             record.countRequest(target, byKexec: false)
-            return plan(.reboot(into: target), next: target, reason: "\(why); asking the firmware for \(target)")
+            let request = wasIgnored ? "the firmware ignored BootNext, asking once more" : "asking the firmware"
+            return plan(.reboot(into: target), next: target, reason: "\(why); \(request) for \(target)")
         case .kexec:
             let isIgnored = (record.request.map { $0.target == target ? $0.firmware : 0 } ?? 0) > 0
-            let cause = isIgnored ? "the firmware ignored the request" : "the firmware's variables cannot be written"
+            let cause = isIgnored ? "the firmware ignored BootNext" : "the firmware's variables cannot be written"
             record.countRequest(target, byKexec: true)
             return plan(.kexec(target), reason: "\(why); \(cause), starting \(target) by kexec")
         }

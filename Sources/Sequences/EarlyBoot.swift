@@ -101,6 +101,15 @@ extension EarlyBoot {
             arguments: try effects.machine.bootArguments(), record: reading, disk: disk,
             firmware: effects.firmware.snapshot(), site: effects.machine.site())
         decide(from: facts)
+        // A slot's UKI knows no site to provision from; its disk may only be late.
+        if facts.arguments.mode != .provision, case .provision? = plan?.action { throw SlotDiskMissing() }
+    }
+
+    /// The disk that this slot's kernel was loaded from does not show its partitions.
+    struct SlotDiskMissing: Error, CustomStringConvertible {
+        let description =
+            "the disk of this slot cannot be found or is damaged; if it stays so, start the boot artifact from the "
+            + "network or a USB stick"
     }
 
     private func decide(from facts: BootFacts) {

@@ -1,3 +1,5 @@
+import Contract
+
 /// Cuts the power at every instant of a scenario, starts again, and cuts once more while the machine recovers.
 ///
 /// Worlds that are equal lead to the same future, so that each is run once.
@@ -72,7 +74,9 @@ public final class Explorer {
         }
         let broken = atRest(world)
         // The world that the exploration starts from may be damaged on purpose, and stays so until it is mended.
-        if path == Self.start { known = Set(broken) }
+        if path == Self.start, !broken.isEmpty {
+            known = Set(broken + SlotName.allCases.map(Invariants.notWhatWasCommitted))
+        }
         let end = machine.run(limit: mostBoots)
         machine.onInstant = nil
         worlds += 1

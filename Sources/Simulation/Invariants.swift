@@ -4,6 +4,10 @@ import Sequences
 
 /// What must hold on the disk and in the firmware after every boot and after every power cut.
 enum Invariants {
+    static func notWhatWasCommitted(_ slot: SlotName) -> String {
+        "the committed slot \(slot.letter) is not what was committed"
+    }
+
     /// The rules that a machine breaks, as sentences.
     static func broken(_ machine: SimulatedMachine) -> [String] {
         var broken: [String] = []
@@ -36,7 +40,7 @@ enum Invariants {
                     false
                 }
             if !isThere || !isRight {
-                broken.append("the committed slot \(committed.letter) is not what was committed")
+                broken.append(notWhatWasCommitted(committed))
             }
         }
         if let trial = record.trial, !startable.contains(trial.slot) {

@@ -19,7 +19,7 @@ final class SimulatedAgent {
     /// True when nothing is left to do; false when the machine restarts.
     func run(_ slot: SlotName) throws -> Bool {
         guard let disk = try effects.storage.findInstalled() else { throw SimulationError("the disk is gone") }
-        let layout = SimulatedSite.layout
+        let layout = machine.site.layout
         let work = try AgentWork(
             effects: effects.agent, running: slot, disk: disk,
             sizes: SlotSizes(

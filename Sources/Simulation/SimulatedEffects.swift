@@ -48,7 +48,7 @@ extension SimulatedEffects: MachineEffect {
     func armWatchdog() {}
     func loadDrivers() {}
     func bootArguments() -> BootArguments { started.arguments }
-    func site() -> Digest256? { started.program == .artifact ? SimulatedSite.authority : nil }
+    func site() -> Digest256? { started.program == .artifact ? machine.site.authority : nil }
 
     func inventory() -> Inventory {
         let disk = Inventory.Disk(
@@ -137,6 +137,7 @@ extension SimulatedEffects: PowerEffect {
     }
 
     func start(_ slot: SlotStart) throws {
+        guard storage.isIntact(slot.slot, slot.image) else { throw SimulationError("verity finds a damaged block") }
         machine.note("slot \(slot.slot.letter) starts")
         machine.outcome = .started(slot)
     }

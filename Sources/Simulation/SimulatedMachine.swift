@@ -197,10 +197,6 @@ public final class SimulatedMachine {
     /// The slot's system with its agent. Returns an end, or nil with `outcome` set.
     private func runSystem(_ start: SlotStart, _ started: Started) -> SimulatedEnd? {
         checkAttempts(start)
-        guard storage.isIntact(start.slot, start.image) else {
-            violations.append("slot \(start.slot.letter) was started and is not intact")
-            return .dead
-        }
         let behaviour = behaviour(started.program) ?? .healthy
         guard behaviour != .dies else {
             note("its system dies")

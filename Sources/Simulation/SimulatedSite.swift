@@ -19,6 +19,14 @@ public struct SimulatedSite: Sendable {
     public var kexecWorks = true
     /// How the plan hands over.
     public var handOver = HandOver.reboot
+    /// The sizes that the plan wants.
+    public var layout = SimulatedSite.smallLayout
+    /// Whether the plan erases the state.
+    public var wipesState = false
+    /// Whether the plan lets data of others be overwritten.
+    public var overwritesForeignData = false
+    /// SHA-256 of the CA's key.
+    public var authority = SimulatedRelease.digest(9, 9)
 
     /// Describes a site.
     public init(releases: [SimulatedRelease], planned: SimulatedRelease, desired: SimulatedRelease? = nil) {
@@ -30,11 +38,8 @@ public struct SimulatedSite: Sendable {
     func release(_ name: Digest256) -> SimulatedRelease? { releases.first { $0.name == name } }
     func release(root: Digest256) -> SimulatedRelease? { releases.first { $0.facts.rootHash == root } }
 
-    /// The site's CA.
-    static let authority = SimulatedRelease.digest(9, 9)
-
     /// Small partitions, which still satisfy every rule of the planner.
-    public static let layout = DiskLayout(
+    public static let smallLayout = DiskLayout(
         recoveryBytes: 34 << 20, bootBytes: 34 << 20, rootBytes: 1 << 20, treeBytes: 1 << 20,
         minimumStateBytes: 1 << 20)
     /// A disk on which that layout fits.
@@ -43,7 +48,8 @@ public struct SimulatedSite: Sendable {
     func plan(nodeID: NodeID, registration: String, generation: Int) -> ProvisioningPlan {
         ProvisioningPlan(
             generation: generation, nodeID: nodeID, registrationID: registration, release: planned.name,
-            releaseVersion: planned.facts.version, disk: DiskRule(), layout: Self.layout, wipeState: false,
+            releaseVersion: planned.facts.version, disk: DiskRule(overwriteForeignData: overwritesForeignData),
+            layout: layout, wipeState: wipesState,
             handOver: handOver, clockSeconds: 0)
     }
 }

@@ -43,6 +43,17 @@ import Testing
         #expect(boot.plan?.record?.failedBoots(of: .a) == 1)
     }
 
+    @Test func aSlotWhoseDiskIsNotThereWaitsAndRestartsInsteadOfProvisioning() {
+        let recorder = Recorder()
+        recorder.arguments = BootArguments(
+            mode: .slot(
+                BootArguments.SlotImage(rootHash: Recorder.digest(1), salt: [], blocks: 16, version: "1")))
+        #expect(throws: StepError.self) { try run(recorder) }
+        #expect(recorder.log == ["mount", "watchdog", "drivers"])
+        #expect(recorder.waits.count == 2)
+        #expect(recorder.lines.last?.contains("the machine restarts") == true)
+    }
+
     @Test func wipedVariablesAreRepairedAndTheFirmwareIsAsked() throws {
         let recorder = Recorder()
         try recorder.becomeInstalled()

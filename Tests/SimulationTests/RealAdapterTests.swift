@@ -39,5 +39,19 @@ import Testing
         }
         rollback.explore(provisioned, cuts: 1)
         Rig.check(rollback, "rollback, real adapters", atLeast: 100)
+
+        var damaged = provisioned
+        let storage = RealStorage(FaultyDisk(provisioned.disk), releases: releases)
+        for part in try storage.partitions(of: "sda") where part.label.hasPrefix("apus-boot-") {
+            damaged.disk.write([UInt8](repeating: 0, count: 512), at: part.startBytes)
+        }
+        var alone = field
+        alone.desired = nil
+        let recovery = Explorer(site: alone, isBrief: true, makeStorage: make) { machine, end in
+            guard end == .steady(.a) else { return "ended \(end)" }
+            return machine.keysMade == 1 ? nil : "it became a second node"
+        }
+        recovery.explore(damaged, cuts: 1)
+        Rig.check(recovery, "recovery, real adapters", atLeast: 50)
     }
 }

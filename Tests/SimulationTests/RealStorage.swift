@@ -150,6 +150,10 @@ final class RealStorage: SimulatedStorage {
 
     func findInstalled() -> DiskFacts? {
         read()
+        if !table.isEmpty {
+            // As the node does: a table of which a cut left only one copy is completed.
+            _ = try? Partitions.repair(disk)
+        }
         guard !table.isEmpty else { return nil }
         return DiskFacts(
             name: "sda", partitions: table.mapValues(\.uuid),

@@ -89,6 +89,48 @@ import Testing
         Rig.check(explorer, "recovery", atLeast: 300)
     }
 
+    /// Verity finds one slot damaged: the other takes over. Both damaged: recovery provisions again.
+    @Test(arguments: [[SlotName.a], [.a, .b]])
+    func damagedRootsGiveWayAndThenRecover(slots: [SlotName]) throws {
+        var world = try Rig.provisioned()
+        try Rig.damage(&world, roots: slots)
+        let explorer = Explorer(site: Rig.field()) { machine, end in
+            guard end == .steady(slots.count == 1 ? .b : .a) else { return "ended \(end)" }
+            return machine.keysMade == 1 ? nil : "it became a second node"
+        }
+        explorer.explore(world, cuts: 1)
+        Rig.check(explorer, "\(slots.count) damaged roots", atLeast: 10)
+    }
+
+    /// An installation of another site, with other sizes: taken over where the plan says so, and as a new node.
+    @Test func anotherSitesInstallationIsReplaced() throws {
+        let world = try Rig.provisioned(.networkFirst)
+        var site = Rig.factory
+        site.authority = SimulatedRelease.digest(9, 10)
+        site.overwritesForeignData = true
+        site.layout.rootBytes += 1 << 20
+        let explorer = Explorer(site: site) { machine, end in
+            guard end == .steady(.a), let record = Rig.record(machine) else { return "ended \(end)" }
+            return record.site == site.authority ? nil : "it still belongs to the other site"
+        }
+        explorer.explore(world, cuts: 2)
+        Rig.check(explorer, "another site's disk, other sizes", atLeast: 1000)
+        site.overwritesForeignData = false
+        let refused = SimulatedMachine(world, site: site)
+        #expect(refused.run(limit: 3) == .restless)
+        #expect(refused.world.disk.digest == world.disk.digest, "nothing was touched")
+    }
+
+    @Test func aWipeMakesNewStateAndSurvivesCuts() throws {
+        var world = try Rig.provisioned()
+        try Rig.damage(&world, [.slot(.a), .slot(.b)])
+        var site = Rig.field()
+        site.wipesState = true
+        let explorer = Explorer(site: site) { _, end in end == .steady(.a) ? nil : "ended \(end)" }
+        explorer.explore(world, cuts: 1)
+        Rig.check(explorer, "recovery with a wipe", atLeast: 50)
+    }
+
     @Test func anOperatorsRequestProvisionsAgainOnce() throws {
         var site = Rig.field(SimulatedRelease(2))
         site.planned = SimulatedRelease(2)
@@ -175,6 +217,16 @@ enum Rig {
             let partition = try #require(
                 storage.partitions(of: "sda").first { $0.label == PartitionRole.boot(target).label })
             world.disk.write([0xde, 0xad], at: partition.startBytes + 4096 + 100)
+        }
+    }
+
+    /// Flips bytes in the middle of each slot's root.
+    static func damage(_ world: inout World, roots: [SlotName]) throws {
+        let storage = PlainStorage(FaultyDisk(world.disk))
+        for slot in roots {
+            let partition = try #require(
+                storage.partitions(of: "sda").first { $0.label == PartitionRole.root(slot).label })
+            world.disk.write([0xde, 0xad], at: partition.startBytes + 700)
         }
     }
 
