@@ -28,7 +28,6 @@ done
 [ -f "$init" ] || die "'$init' does not exist: build apus-init first (swift build -c release --product apus-init)"
 
 if [ "$firmware$microcode" != nono ]; then export APUS_FIRMWARE=yes; fi
-if [ "$firmware$microcode" = nono ] && grep -qs intel-microcode "$sysroot/packages"; then export APUS_FIRMWARE=yes; fi
 "$repository/scripts/sysroot.sh"
 need cc strip zstd depmod
 export SOURCE_DATE_EPOCH
@@ -87,7 +86,8 @@ fi
 
 # --- the size table ---
 bytes() { stat -c %s "$1"; }
-row() { printf '  %-28s %8s MB %8s MB\n' "$1" "$([ -z "$2" ] || megabytes "$2")" "$([ -z "$3" ] || megabytes "$3")"; }
+cell() { [ -z "$1" ] || printf '%s MB' "$(megabytes "$1")"; }
+row() { printf '  %-28s %11s %11s\n' "$1" "$(cell "$2")" "$(cell "$3")"; }
 size_of() { awk -F '\t' -v what="$2" '$1 == what { print $2 }' "$1.sizes"; }
 firmware_bytes=0
 if [ "$firmware" = yes ]; then

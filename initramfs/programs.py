@@ -41,6 +41,10 @@ def main():
     listing, sysroot, multiarch, loader, init, output, epoch, work = sys.argv[1:]
     libraries = f"usr/lib/{multiarch}"
     directories = [os.path.join(sysroot, libraries), os.path.join(sysroot, "lib", multiarch)]
+    try:
+        elf.Object(init)
+    except elf.NotELF:
+        fail(f"'{init}' is not a program for this architecture")
     archive, programs, sizes = Archive(int(epoch)), [], {"apus-init": 0, "libraries": 0, "busybox": 0, "other": 0}
     for number, line in enumerate(open(listing), start=1):
         words = line.split("#")[0].split()

@@ -19,15 +19,25 @@ for argument in "$@"; do
 done
 
 need apt-get apt-config dpkg-deb depmod sha256sum
-stamp=$(stamp_of "$repository/scripts/debian.sh" "$repository/scripts/sysroot.sh" "$repository/scripts/sysroot.packages" \
-    "$architecture" "$suite" "firmware=$firmware" "at=$out")
-if [ "$refresh" = no ] && [ "$(cat "$sysroot.stamp" 2> /dev/null)" = "$stamp" ]; then
+stamp_with() {
+    stamp_of "$repository/scripts/debian.sh" "$repository/scripts/sysroot.sh" "$repository/scripts/sysroot.packages" \
+        "$architecture" "$suite" "firmware=$1" "at=$out"
+}
+stamp=$(stamp_with "$firmware")
+# A sysroot with firmware serves those that did not ask for it, too.
+is_current() {
+    local have
+    have=$(cat "$sysroot.stamp" 2> /dev/null) && { [ "$have" = "$stamp" ] || [ "$have" = "$(stamp_with yes)" ]; }
+}
+if [ "$refresh" = no ] && is_current; then
     exit 0
 fi
 mkdir -p "$out"
 exec 9> "$out/.sysroot.lock"
 flock 9
-[ "$refresh" = yes ] || [ "$(cat "$sysroot.stamp" 2> /dev/null)" != "$stamp" ] || exit 0
+if [ "$refresh" = no ] && is_current; then
+    exit 0
+fi
 
 [ "$firmware" = no ] || extra_components=' non-free-firmware'
 prepare_apt
@@ -40,7 +50,7 @@ kernel=$(apt-cache show --no-all-versions "linux-image-$architecture" |
 [ -n "$kernel" ] || die "cannot tell which kernel linux-image-$architecture stands for at $mirror"
 loose=("$kernel")
 if [ "$firmware" = yes ]; then
-    loose+=(firmware-bnx2 firmware-bnx2x firmware-misc-nonfree firmware-realtek amd64-microcode intel-microcode)
+    loose+=(firmware-intel-misc firmware-misc-nonfree firmware-realtek amd64-microcode intel-microcode)
 fi
 
 say "fetching $kernel, libraries and tools"
