@@ -117,7 +117,7 @@ private final class DemoStory {
 
             """)
         flushOutput()
-        lab.allowPowerOff()
+        lab.machine.allowPowerOff()
         while !Interruption.isRequested { try? lab.pump() }
         print("ending server and machine")
     }

@@ -7,6 +7,8 @@ final class Machine {
     var spec: MachineSpec
     /// Its serial console, over all its starts.
     let console: ConsoleLog
+    /// Whether it is no surprise to find it switched off.
+    private(set) var mayBeOff = true
     private var process: ChildProcess?
     private var monitor: QMPConnection?
     private let qemuLogPath: String
@@ -45,6 +47,7 @@ final class Machine {
                 command: ["qemu-system-x86_64"] + spec.arguments, logPath: qemuLogPath, descriptor: ends[1]))
         process = child
         monitor = connection
+        mayBeOff = false
         do {
             try connection.negotiate(deadline: Deadline(seconds: 30))
         } catch {
@@ -54,8 +57,12 @@ final class Machine {
         }
     }
 
+    /// Lets the machine be off from here on, until it is started again.
+    func allowPowerOff() { mayBeOff = true }
+
     /// Pulls the power cord: what the guest had not flushed is gone.
     func powerCut() {
+        mayBeOff = true
         process?.killNow()
         remember()
     }

@@ -28,7 +28,6 @@ final class Rehearsal {
     /// What is awaited now, for the diagnosis.
     private(set) var awaited: String?
     private var lastAsked = 0.0
-    private var mayBeOff = true
     private var mayBeWithoutServer = true
 
     /// This scenario's folder.
@@ -168,8 +167,7 @@ final class Rehearsal {
     func pump() throws {
         guard !Interruption.isRequested else { throw LabError("interrupted") }
         machine.pump(milliseconds: 200)
-        if machine.isRunning { mayBeOff = false }
-        guard mayBeOff || machine.isRunning else { throw LabError("the machine switched itself off") }
+        guard machine.mayBeOff || machine.isRunning else { throw LabError("the machine switched itself off") }
         guard network.isHealthy else { throw LabError("dnsmasq ended; see '\(directory)/dnsmasq.log'") }
         guard server.isRunning else {
             guard mayBeWithoutServer else { throw LabError("the server ended; see '\(server.logPath)'") }
@@ -189,7 +187,4 @@ final class Rehearsal {
             onEvent?(event)
         }
     }
-
-    /// Lets the machine be off from here on, as after a power cut or a request to switch off.
-    func allowPowerOff() { mayBeOff = true }
 }

@@ -91,14 +91,8 @@ extension Rehearsal {
     /// Has the agent switch the machine off, and waits until it is off.
     func switchOffNode(within seconds: Double = 180) throws {
         try server.api().command(try node().id, .powerOff)
-        allowPowerOff()
+        machine.allowPowerOff()
         _ = try wait(for: "the machine to switch itself off", within: seconds) { machine.isRunning ? nil : true }
-    }
-
-    /// Pulls the power cord.
-    func powerCut() {
-        allowPowerOff()
-        machine.powerCut()
     }
 
     /// The firmware's variables as they stand in the machine's file.

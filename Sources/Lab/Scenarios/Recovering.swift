@@ -94,7 +94,7 @@ enum Recovering {
     /// first two. So a longer one is what a firmware leaves behind that does not know the variable.
     private static func ignoreBootNext(_ lab: Rehearsal) throws {
         let trial = try lab.wait(for: "BootNext in the firmware's memory", within: 900) { try lab.nvram().bootNext }
-        lab.powerCut()
+        lab.machine.powerCut()
         try lab.editNVRAM { $0.set("BootNext", to: trial.littleEndianBytes + [0, 0]) }
         let last = try lab.node().status?.bootID
         try lab.machine.start()
