@@ -13,7 +13,8 @@ public struct ConsoleText: Sendable {
     ///
     /// Progress is shown at each tenth, and at least every ten seconds while something moves.
     public mutating func line(for report: StepReport) -> String? {
-        let name = "\(report.sequence): \(report.step)"
+        // Every early boot is one sequence, whatever becomes of it, so that its name would say nothing.
+        let name = report.step
         switch report.state {
         case .started:
             lastStep = name

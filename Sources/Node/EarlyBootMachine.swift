@@ -12,8 +12,8 @@ public enum EarlyBootMachine {
             access: { try context.access() }, trust: { try context.trust() }, note: { log.log($0) })
         let slots = NodeSlots(
             use, releases: releases, recoveryFiles: { recoveryFiles(context) },
-            // A stalled download is given up and repeated by itself within minutes.
-            alive: { context.keeper?.alive(forSeconds: 300) })
+            // A stalled download is resumed, or given up, by itself within minutes.
+            alive: { context.keeper?.alive(forSeconds: 600) })
         return EarlyBootEffects(
             machine: NodeMachine(context, use), disk: NodeDisks(use, bootPartition: { context.bootPartition }),
             record: NodeBootRecord(use), firmware: NodeFirmware(), slots: slots, state: NodeState(context, use),

@@ -96,6 +96,7 @@ public final class NodePower: PowerEffect {
                 rootHash: start.image.rootHash.description, salt: start.image.salt.lowercaseHex))
         try Mounts.mount(device, on: Self.newRoot, type: "erofs", flags: .readOnly)
         let state = try disk.partition(.state).path
+        context.keeper?.alive(forSeconds: StateFileSystem.longestSeconds)
         try StateFileSystem.check(state)
         try StateFileSystem.mount(state, on: Self.newRoot + "/var", readOnly: false)
         let files = NodeFiles(stateMountedAt: Self.newRoot + "/var")

@@ -21,6 +21,7 @@ public final class NodeState: StateEffect {
     /// Makes the file system, or keeps the one that is there where it mounts.
     public func prepare(keeps: Bool) throws {
         let path = try use.get().partition(.state).path
+        context.keeper?.alive(forSeconds: StateFileSystem.longestSeconds)
         if keeps {
             do {
                 try StateFileSystem.check(path)
@@ -37,6 +38,7 @@ public final class NodeState: StateEffect {
     /// Reads the node's key from the disk in use.
     public func loadIdentity() -> Bool {
         guard let path = try? use.get().partition(.state).path else { return false }
+        context.keeper?.alive(forSeconds: StateFileSystem.longestSeconds)
         do {
             try StateFileSystem.check(path)
             return try mounted(path, readOnly: true) { files in
@@ -98,6 +100,9 @@ public final class NodeState: StateEffect {
 
 /// ext4 for state: with project quotas for workloads and fs-verity for images.
 enum StateFileSystem {
+    /// Checking or making it takes no longer, in seconds: whichever does is ended before that.
+    static let longestSeconds: Int64 = 300
+
     static func make(_ path: String) throws {
         // Without -E lazy options the first boot would write inode tables in the background for minutes; and a
         // discard of a whole disk can take minutes too.

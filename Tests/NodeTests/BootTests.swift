@@ -117,16 +117,16 @@ import Testing
 
     @Test func aStepReadsFromStartToEnd() {
         var text = ConsoleText()
-        #expect(text.line(for: report(.started)) == "provision: stream-image ...")
-        #expect(text.line(for: report(.progress, done: 0)) == "provision: stream-image 0 % (0 of 1000 MiB)")
+        #expect(text.line(for: report(.started)) == "stream-image ...")
+        #expect(text.line(for: report(.progress, done: 0)) == "stream-image 0 % (0 of 1000 MiB)")
         #expect(text.line(for: report(.progress, done: 50 << 20, milliseconds: 500)) == nil, "still the first tenth")
         #expect(
             text.line(for: report(.progress, done: 100 << 20, milliseconds: 900))
-                == "provision: stream-image 10 % (100 of 1000 MiB)")
+                == "stream-image 10 % (100 of 1000 MiB)")
         #expect(
             text.line(for: report(.progress, done: 110 << 20, milliseconds: 12_000)) != nil, "a slow one shows it lives"
         )
-        #expect(text.line(for: report(.finished, milliseconds: 12_345)) == "provision: stream-image done in 12.3 s")
+        #expect(text.line(for: report(.finished, milliseconds: 12_345)) == "stream-image done in 12.3 s")
     }
 
     @Test func theCodeStandsLargeAndPlain() {
