@@ -41,19 +41,22 @@ mkdir -p "$work"
 exec 9> "$base/.lock"
 flock 9
 
-# One thread and Debian 13's zstd: the bytes depend on neither this machine's cores nor its packages. Level 19 keeps the
-# window at 8 MiB, which a machine with 256 MB can spare while it unpacks.
-compress() { "$out/tools/zstd" --quiet --force --single-thread -19 --no-progress "$1" -o "$1.zst.new" && mv "$1.zst.new" "$1.zst"; }
+# One thread and Debian 13's zstd: the bytes depend on neither this machine's cores nor its packages. The window, which the
+# kernel must find in memory while it unpacks, is what a machine with 256 MB can spare: 8 MiB at level 19, and 16 MiB for
+# the drivers, which seldom change and so may take the highest level's time.
+compress() {
+    "$out/tools/zstd" --quiet --force --single-thread --no-progress "${@:2}" "$1" -o "$1.zst.new" && mv "$1.zst.new" "$1.zst"
+}
 
 drivers=$work/drivers.cpio
 [ "$firmware" = no ] || drivers=$work/drivers+firmware.cpio
-stamp=$(stamp_of "$here/drivers" "$here/drivers.py" "$repository/scripts/archive.py" "$sysroot.stamp" "$sysroot/packages")
+stamp=$(stamp_of "$here/build.sh" "$here/drivers" "$here/drivers.py" "$repository/scripts/archive.py" "$sysroot.stamp" "$sysroot/packages")
 if [ "$(cat "$drivers.stamp" 2> /dev/null)" != "$stamp" ]; then
     say "packing drivers"
     arguments=("$here/drivers" "$sysroot" "$uname" "$drivers" "$SOURCE_DATE_EPOCH")
     [ "$firmware" = no ] || arguments+=("$sysroot/usr/lib/firmware")
     "$python" "$here/drivers.py" "${arguments[@]}"
-    compress "$drivers"
+    compress "$drivers" --ultra -22 --zstd=wlog=24
     printf '%s\n' "$stamp" > "$drivers.stamp"
 fi
 
@@ -65,7 +68,7 @@ if [ "$(cat "$programs.stamp" 2> /dev/null)" != "$stamp" ]; then
     mkdir -p "$work/stubs"
     "$python" "$here/programs.py" "$here/files" "$sysroot" "$multiarch" "$loader" "$init" "$programs" \
         "$SOURCE_DATE_EPOCH" "$work/stubs"
-    compress "$programs"
+    compress "$programs" -19
     printf '%s\n' "$stamp" > "$programs.stamp"
 fi
 
