@@ -95,7 +95,8 @@ public enum AgentProgram {
         let releases = NodeReleases(access: { access }, trust: { trust }, note: { log.log($0) })
         let effects = AgentEffects(
             record: NodeBootRecord(use), firmware: NodeFirmware(),
-            slots: NodeSlots(use, releases: releases, recoveryFiles: { [] }, alive: {}), releases: releases,
+            slots: NodeSlots(use, releases: releases, recoveryFiles: { NodeFiles().recoveryFiles() }, alive: {}),
+            releases: releases,
             power: AgentPower(conversation), report: log, clock: NodeClock())
         return try AgentWork(
             effects: effects, running: system.slot, disk: disk.facts(), sizes: try AgentDisk.sizes(of: disk))

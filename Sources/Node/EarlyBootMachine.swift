@@ -27,13 +27,8 @@ public enum EarlyBootMachine {
         return [NodeEvent(kind: "boot", message: plan.reason)]
     }
 
-    /// A machine that was told of its site by `apus.json` needs it again when it recovers; without the join token, as
-    /// the node's key is its way in then.
     private static func recoveryFiles(_ context: EarlyContext) -> [(path: String, bytes: [UInt8])] {
-        guard context.mediumTrust != nil, var trust = try? context.trust() else { return [] }
-        trust.token = nil
-        trust.network = context.network?.settings ?? trust.network
-        guard let bytes = try? Wire.encode(trust) else { return [] }
+        guard let trust = context.recoveryTrust(), let bytes = try? Wire.encode(trust) else { return [] }
         return [(BootMedium.fileName, bytes)]
     }
 }

@@ -62,6 +62,15 @@ public final class EarlyContext {
         return try TrustSources.join(medium: mediumTrust, artifact: artifactTrust)
     }
 
+    /// What a machine that was told of its site by `apus.json` needs again when it recovers; without the join token, as
+    /// the node's key is its way in then. Nil where the artifact says all.
+    func recoveryTrust() -> SiteTrust? {
+        guard mediumTrust != nil, var trust = try? trust() else { return nil }
+        trust.token = nil
+        trust.network = network?.settings ?? trust.network
+        return trust
+    }
+
     /// The CA's certificate in PEM.
     func caCertificate() throws -> String {
         guard let pem = try trust().caCertificate else { throw NodeError("no CA certificate is known") }

@@ -75,6 +75,11 @@ public final class NodeState: StateEffect {
             try files.write(certificate, .certificate)
             try files.write(trust, as: .trust)
             if let network { try files.write(network, as: .network) }
+            if let medium = context.recoveryTrust() {
+                try files.write(medium, as: .medium)
+            } else {
+                try files.remove(.medium)
+            }
             // What the agent of an earlier installation remembered concerns releases that are gone.
             try files.remove(.agent)
             // Last: whoever finds it finds the rest.

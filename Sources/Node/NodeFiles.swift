@@ -46,6 +46,8 @@ public struct NodeFiles: Sendable {
         case trust = "trust.json"
         /// The network settings that worked, `NetworkSettings`.
         case network = "network.json"
+        /// What the recovery partition holds as `apus.json`, where the node was told of its site by a boot medium.
+        case medium = "apus.json"
         /// What the agent remembers.
         case agent = "agent.json"
         /// systemd's machine id (machine-id(5)).
@@ -89,6 +91,13 @@ public struct NodeFiles: Sendable {
     /// Replaces a JSON file durably.
     public func write(_ value: some Encodable, as name: Name) throws {
         try Files.writeDurably(try Wire.encode(value), to: path(name))
+    }
+
+    /// The small files that go beside the boot artifact on the recovery partition: without `apus.json` an artifact that
+    /// has no site built in could not recover.
+    public func recoveryFiles() -> [(path: String, bytes: [UInt8])] {
+        guard let text = try? text(.medium) else { return [] }
+        return [(BootMedium.fileName, Array(text.utf8))]
     }
 
     /// Removes a file for good; one that is not there is fine.
