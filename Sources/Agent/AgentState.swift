@@ -38,7 +38,10 @@ struct AgentState: Sendable {
     private(set) var memory: AgentMemory
     private(set) var health: [CheckResult] = []
     private(set) var job: AgentJob?
+    /// A restart into another slot has begun.
     private(set) var isRestarting = false
+    /// A command that ends this system has begun; the version stays as it is.
+    private var isLeaving = false
     private var probation: Probation?
     private var watch: CommittedWatch
     private var lastAnswerMilliseconds: Int64?
@@ -149,7 +152,7 @@ struct AgentState: Sendable {
     /// A command of the machine was begun, or failed.
     mutating func carriedOut(_ command: NodeCommand, failure: String?) -> [Effect] {
         guard let failure else { return [] }
-        isRestarting = false
+        isLeaving = false
         return [.sendStatus, .tell(kind: "command", message: "\(command.kind.rawValue) failed: \(failure)")]
     }
 
@@ -241,7 +244,7 @@ struct AgentState: Sendable {
             return [.saveMemory] + start(.clearQuarantine)
         case .reboot, .powerOff:
             memory.finish(command)
-            isRestarting = true
+            isLeaving = true
             return [.saveMemory, .sendStatus, .carryOut(command)]
         case .sendLogs:
             memory.finish(command)
@@ -255,7 +258,7 @@ struct AgentState: Sendable {
     }
 
     private func isFree(_ nowSeconds: Int64) -> Bool {
-        job == nil && !isRestarting && nowSeconds >= pauseUntilSeconds
+        job == nil && !isRestarting && !isLeaving && nowSeconds >= pauseUntilSeconds
     }
 
     // MARK: Outcomes
