@@ -92,7 +92,7 @@ struct AgentState: Sendable {
 
     /// First thing after the start.
     mutating func started() -> [Effect] {
-        var effects = reportEndedTrial()
+        var effects = reportEndedTrial() + reportGoingBack()
         if let probation { effects.append(.setDeadline(probation.deadlineSeconds)) }
         if probation == nil { effects.append(.releaseGuardian) }
         return effects + [.sendStatus]
@@ -272,6 +272,7 @@ struct AgentState: Sendable {
             probation = nil
             watch = CommittedWatch()
             return [.releaseGuardian] + reportEndedTrial()
+        case .goBack: return reportGoingBack()
         case .rollBack:
             // Where the committed version runs there is no restart that would lead to the report.
             return isRestarting ? [] : reportEndedTrial()
@@ -298,6 +299,17 @@ struct AgentState: Sendable {
             return [.tell(kind: "agent", message: "\(failure.reason); trying again")]
         default: return [.tell(kind: "agent", message: "\(failure.reason); trying again")]
         }
+    }
+
+    /// A version that was committed and failed later is no longer a success.
+    private mutating func reportGoingBack() -> [Effect] {
+        guard var last = memory.lastUpgrade, last.result == .committed, let failure = record.lastFailure,
+            failure.release == last.release, record.committedRelease?.release != last.release
+        else { return [] }
+        last.result = .rolledBack
+        last.reason = failure.reason
+        memory.lastUpgrade = last
+        return [.saveMemory, .sendStatus]
     }
 
     /// A trial that is over is reported once, whichever slot's agent notices.

@@ -185,4 +185,25 @@ import Testing
         #expect(state.desired(stale, nowSeconds: 11).isEmpty)
         #expect(state.memory.desired?.generation == 5)
     }
+
+    @Test func aCommittedVersionThatFailedLaterIsReportedAsRolledBack() throws {
+        let new = try #require(Self.new)
+        var record = try onTrial()
+        try record.commit(.b)
+        try record.goBack(reason: "unhealthy after the commit: pump")
+        var memory = AgentMemory()
+        memory.lastUpgrade = UpgradeOutcome(release: new, version: "2", result: .committed, reason: "")
+        var state = state(.a, record, memory)
+        _ = state.started()
+        #expect(state.memory.lastUpgrade?.result == .rolledBack)
+        #expect(state.memory.lastUpgrade?.reason == "unhealthy after the commit: pump")
+    }
+
+    @Test func aNodeThatIsSwitchedOffIsNotUpgrading() throws {
+        var state = state(.a, try provisioned())
+        let command = NodeCommand(id: "off", kind: .powerOff)
+        #expect(state.desired(wish(nil, commands: [command]), nowSeconds: 50).contains(.carryOut(command)))
+        #expect(state.phase == .steady)
+        #expect(jobs(state.tick(nowSeconds: 60)).isEmpty)
+    }
 }
