@@ -78,6 +78,8 @@ test: ## everything that guards the main line: what CI runs
 	$(STAGE) run 'unit and integration tests' $(SWIFT) test --scratch-path .build --skip-build --parallel && \
 	$(STAGE) run 'build the node programs' $(MAKE) --no-print-directory node && \
 	$(STAGE) run 'build the boot artifact and the OS' $(MAKE) --no-print-directory base os && \
+	$(STAGE) run 'check what was built against real parts' scripts/check-artifacts.sh \
+		--init $(OUT)/node/apus-init --agent $(OUT)/node/apus-agent && \
 	$(STAGE) run 'lab scenarios' $(APUS) lab $(MAIN_LINE); } || status=$$?; \
 	$(STAGE) table; exit $$status
 
