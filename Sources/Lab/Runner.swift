@@ -76,6 +76,16 @@ public enum LabRunner {
         }
     }
 
+    /// Has `sfdisk`, `veritysetup` and others look at the disk and the boot entries that a scenario left behind.
+    public static func inspect(_ name: String, sectorSizeBytes: Int, paths: LabPaths) throws {
+        let directory = paths.scenario(name)
+        let disk = try DiskInspection(
+            qcowPath: directory + "/disk.qcow2", rawPath: directory + "/inspected.raw", sectorSizeBytes: sectorSizeBytes
+        )
+        defer { try? disk.discard() }
+        try Soundness.check(disk, try NVRAM(path: directory + "/nvram.fd"))
+    }
+
     /// Plays one scenario in the inner process; returns the exit status.
     public static func inside(_ name: String, paths: LabPaths) throws -> Int32 {
         guard let scenario = Scenario.named(name) else { throw LabError("there is no scenario '\(name)'") }

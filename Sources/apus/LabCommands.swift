@@ -37,17 +37,28 @@ struct LabCommand: ParsableCommand {
     @Flag(help: "List the scenarios.")
     var list = false
 
+    @Option(help: "Look at the disk and the boot entries that a finished scenario left behind.")
+    var inspect: String?
+
+    @Option(help: "With --inspect: the disk's sector size in bytes.")
+    var sectorSize = 512
+
     @Option(help: .hidden)
     var inside: String?
 
     @OptionGroup var options: LabOptions
 
     func run() throws {
-        if list || (scenarios.isEmpty && inside == nil) {
+        if list || (scenarios.isEmpty && inside == nil && inspect == nil) {
             return print(table(["SCENARIO", "WHAT IT SHOWS"], Scenario.all.map { [$0.name, $0.summary] }, none: ""))
         }
         let status = try reporting { () -> Int32 in
             let paths = try options.paths()
+            if let inspect {
+                try LabRunner.inspect(inspect, sectorSizeBytes: sectorSize, paths: paths)
+                print("partition table, hash trees, kernel images and boot entries of '\(inspect)' are as designed")
+                return 0
+            }
             if let inside { return try LabRunner.inside(inside, paths: paths) }
             return try LabRunner.run(scenarios, paths: paths)
         }
