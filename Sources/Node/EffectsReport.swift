@@ -3,8 +3,13 @@ public import Sequences
 
 /// Reports in early boot: to the log, and to the watchdog's keeper, for which a step is a sign of life.
 public final class EarlyReport: ReportEffect {
-    /// How long a step may take without another sign of life, in seconds.
-    public static let stepSeconds: Int64 = 120
+    /// How long a step may take without another sign of life, in seconds; the watchdog's own time comes on top.
+    ///
+    /// Short where a boot has not been counted yet: a version that hangs there is started several times before it is
+    /// given up.
+    static func silenceSeconds(ofStep name: String) -> Int64 {
+        ["mount-filesystems", "arm-watchdog", "load-drivers", "decide"].contains(name) ? 30 : 120
+    }
 
     private let context: EarlyContext
 
@@ -13,7 +18,7 @@ public final class EarlyReport: ReportEffect {
 
     /// A step's state changed.
     public func step(_ report: StepReport) {
-        context.keeper?.alive(forSeconds: Self.stepSeconds)
+        context.keeper?.alive(forSeconds: Self.silenceSeconds(ofStep: report.step))
         context.log.step(report)
     }
 

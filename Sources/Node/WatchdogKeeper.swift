@@ -25,7 +25,7 @@ public final class WatchdogKeeper: Sendable {
     public init() throws {
         let watchdog = try Watchdog.arm(timeoutSeconds: Self.timeoutSeconds)
         identity = "\(watchdog.identity), \(watchdog.timeoutSeconds) s"
-        state = Mutex(State(silentUntilMilliseconds: Clock.monotonicMilliseconds() + 60_000))
+        state = Mutex(State(silentUntilMilliseconds: Clock.monotonicMilliseconds() + 30_000))
         let device = Mutex<Watchdog?>(watchdog)
         try WorkerThread { [self] in
             while feedIfAlive(device) { NodeClock.pause(milliseconds: 1000) }
