@@ -156,15 +156,20 @@ public final class NetworkSetup {
         let deadline = clock.uptimeMilliseconds + Self.leaseSeconds * 1000
         while clock.uptimeMilliseconds < deadline {
             if let text = try? Files.readText(path), let lease = Lease(encoded: text) { return lease }
-            if let ending = try Processes.wait(for: client, block: false) {
+            if hasEnded(client) {
                 self.client = nil
-                throw NodeError("the DHCP client on \(interface) ended: \(ending)")
+                throw NodeError("the DHCP client on \(interface) ended by itself")
             }
             clock.wait(milliseconds: 100)
         }
         throw NodeError(
             "no DHCP lease on \(interface) within \(Self.leaseSeconds) s: check the DHCP server and the port's VLAN, or "
                 + "give apus.network=address=…")
+    }
+
+    private func hasEnded(_ process: Int32) -> Bool {
+        // An error says that PID 1 took its end in already, with those of all other children.
+        do { return try Processes.wait(for: process, block: false) != nil } catch { return true }
     }
 
     private func add(_ address: String, to interface: String) throws {

@@ -28,7 +28,7 @@ enum FirstProcess {
         let arguments = KernelArguments(try Machine.commandLine())
         let keeper = KeeperLink()
         let context = EarlyContext(
-            log: log, clock: NodeClock(whileWaiting: { keeper.context?.keeper?.alive(forSeconds: 60) }),
+            log: log, clock: NodeClock(whileWaiting: { keeper.tell() }),
             arguments: arguments)
         keeper.context = context
         log.log("Apus \(BootArtifact.version), \(arguments["apus.mode"] ?? "no mode")")
@@ -64,4 +64,10 @@ enum FirstProcess {
 /// The clock is made before the context that it tells of its waits.
 private final class KeeperLink {
     weak var context: EarlyContext?
+
+    /// This program waits on purpose; what ended meanwhile is taken in, as PID 1 must.
+    func tell() {
+        context?.keeper?.alive(forSeconds: 60)
+        _ = Processes.reapChildren()
+    }
 }
