@@ -53,7 +53,7 @@ enum Provisioning {
     static func provision(_ lab: Rehearsal, within seconds: Double = 900) throws {
         try lab.step("power on: the firmware loads the boot artifact") {
             try lab.machine.start()
-            try lab.waitForConsole("provision: mount-filesystems", within: 180)
+            try lab.waitForConsole("mount-filesystems", within: 180)
         }
         try lab.step("register and be admitted") {
             _ = try lab.wait(for: "the node to be admitted", within: 180) {
