@@ -33,7 +33,35 @@ final class Machine {
     var watchdogResets: Int { pastWatchdogs + (monitor?.events.count { $0.name == "WATCHDOG" } ?? 0) }
 
     /// Plugs in the power.
-    func start() throws {
+    func start() throws { try launch([]) }
+
+    /// Goes on from what `save` wrote of a machine of the same make, with its disk and its firmware's memory.
+    func resume(from path: String) throws {
+        try launch(["-incoming", "exec:cat '\(path)'"])
+        try poll("running", command: "query-status")
+    }
+
+    /// Stops the processors and writes memory and devices to a file; disk and firmware's memory are at rest then.
+    func save(to path: String) throws {
+        try freeze()
+        try connected().execute("migrate", ["uri": .string("exec:cat > '\(path)'")])
+        try poll("completed", command: "query-migrate")
+    }
+
+    /// Asks until QEMU says that something has a status.
+    private func poll(_ status: String, command: String) throws {
+        let deadline = Deadline(seconds: 120)
+        while true {
+            let found = try connected().execute(command)["status"]?.text
+            if found == status { return }
+            guard found != "failed", !deadline.isOver else {
+                throw LabError("QEMU's \(command) says '\(found ?? "nothing")' in place of '\(status)'")
+            }
+            guard Waiting.rest(milliseconds: 100) else { throw LabError("interrupted") }
+        }
+    }
+
+    private func launch(_ more: [String]) throws {
         guard !isRunning else { throw LabError("machine '\(spec.name)' is already running") }
         remember()
         var ends: [Int32] = [0, 0]
@@ -44,7 +72,7 @@ final class Machine {
         defer { close(ends[1]) }
         let child = try ChildProcess(
             .init(
-                command: ["qemu-system-x86_64"] + spec.arguments, logPath: qemuLogPath, descriptor: ends[1]))
+                command: ["qemu-system-x86_64"] + spec.arguments + more, logPath: qemuLogPath, descriptor: ends[1]))
         process = child
         monitor = connection
         mayBeOff = false
@@ -83,7 +111,7 @@ final class Machine {
     func freeze() throws { try connected().execute("stop") }
 
     /// Lets the processors go on.
-    func resume() throws { try connected().execute("cont") }
+    func thaw() throws { try connected().execute("cont") }
 
     /// Plugs in a device, such as `usb-kbd` on bus `usb0.0`.
     func plug(_ driver: String, id: String, properties: [String: String] = [:]) throws {
@@ -100,7 +128,7 @@ final class Machine {
         if let monitor, !monitor.isClosed {
             monitor.pump(milliseconds: milliseconds)
         } else {
-            _ = poll(nil, 0, milliseconds)
+            _ = Waiting.rest(milliseconds: milliseconds)
         }
         console.pump()
     }

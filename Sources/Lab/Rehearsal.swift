@@ -28,6 +28,7 @@ final class Rehearsal {
     /// What is awaited now, for the diagnosis.
     private(set) var awaited: String?
     private var lastAsked = 0.0
+    private var lastSequence: Int64 = 0
     private var mayBeWithoutServer = true
 
     /// This scenario's folder.
@@ -75,7 +76,7 @@ final class Rehearsal {
     func installedMachine(_ change: (inout MachineSpec) -> Void = { _ in }) throws {
         try network.start()
         let installed = InstalledNode(paths: paths)
-        guard installed.isCurrent(try site.fingerprint()) else {
+        guard installed.isCurrent(try site.fingerprint(), accelerator: machine.spec.accelerator) else {
             throw LabError("there is no installed node to start from; run 'apus lab provision-pxe' first")
         }
         try Files.copy(installed.serverDirectory, to: server.dataDirectory)
@@ -85,13 +86,15 @@ final class Rehearsal {
             directory + "/disk.qcow2",
         ])
         try raise(change)
-        try step("start the installed machine") {
-            let before = try node().status?.bootID
-            try machine.start()
-            _ = try waitForStatus("the installed system to report a new start", within: 300) {
-                $0.bootID != before && $0.phase == .steady
+        try step("go on with the installed machine") {
+            // What the server tells of the node's past is no news.
+            lastSequence = try server.api().newestEvent()
+            let before = try node().lastSeenSeconds
+            try machine.resume(from: installed.memoryPath)
+            _ = try wait(for: "the installed system to report", within: 120) { () -> Bool? in
+                let node = try node()
+                return node.lastSeenSeconds > before && node.state == .online ? true : nil
             }
-            _ = try waitForState(.online, within: 60)
         }
     }
 
@@ -180,8 +183,8 @@ final class Rehearsal {
     }
 
     private func takeEvents() throws {
-        let new = try server.api().events(after: events.last?.sequence ?? 0)
-        for event in new {
+        for event in try server.api().events(after: lastSequence) {
+            lastSequence = event.sequence
             events.append(event)
             timeline.note(event)
             onEvent?(event)

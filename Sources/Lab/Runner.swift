@@ -27,9 +27,9 @@ public enum LabRunner {
     private static func select(_ names: [String]) throws(LabError) -> [Scenario] {
         if names.contains("all") { return Scenario.all }
         var chosen: [Scenario] = []
-        for name in names {
+        for name in names.flatMap({ Scenario.groups[$0] ?? [$0] }) {
             guard let scenario = Scenario.named(name) else {
-                let known = Scenario.all.map(\.name).joined(separator: ", ")
+                let known = (Scenario.all.map(\.name) + Scenario.groups.keys.sorted()).joined(separator: ", ")
                 throw LabError("there is no scenario '\(name)'; there are: \(known), all")
             }
             if !chosen.contains(where: { $0.name == name }) { chosen.append(scenario) }
@@ -122,6 +122,7 @@ private struct Crew {
             if isStopping { waiting.removeAll() }
             collect()
         }
+        finishGroups()
         if results.count > 1 { printSummary() }
         return results.allSatisfy(\.succeeded) && !isStopping ? 0 : 1
     }
@@ -129,7 +130,9 @@ private struct Crew {
     /// Plays `provision-pxe` before all that start from what it leaves, where that is missing or out of date.
     private mutating func provisionFirst(_ waiting: inout [Scenario]) throws {
         let site = Site(paths: paths, networkKind: way.network)
-        let isCurrent = InstalledNode(paths: paths).isCurrent(try site.fingerprint())
+        let fingerprint = try site.fingerprint()
+        let installed = InstalledNode(paths: paths)
+        let isCurrent = installed.isCurrent(fingerprint, accelerator: accelerator)
         let isNeeded = waiting.contains(where: \.needsInstalledNode) && !isCurrent
         guard let first = Scenario.named("provision-pxe"),
             isNeeded || waiting.contains(where: { $0.name == first.name })
@@ -137,8 +140,7 @@ private struct Crew {
         waiting.removeAll { $0.name == first.name }
         try start(first)
         while !running.isEmpty { collect() }
-        if results.contains(where: { !$0.succeeded }), !(InstalledNode(paths: paths).isCurrent(try site.fingerprint()))
-        {
+        if !installed.isCurrent(try site.fingerprint(), accelerator: accelerator) {
             for scenario in waiting where scenario.needsInstalledNode { finish(scenario, succeeded: false, seconds: 0) }
             waiting.removeAll(where: \.needsInstalledNode)
         }
@@ -177,6 +179,16 @@ private struct Crew {
         results.append((scenario.name, succeeded, seconds))
         print("RESULT \(scenario.name) \(succeeded ? "ok" : "failed") \(seconds)")
         flushOutput()
+    }
+
+    /// A group's result: all of its scenarios were played and passed.
+    private func finishGroups() {
+        for (group, members) in Scenario.groups.sorted(by: { $0.key < $1.key }) {
+            let played = results.filter { members.contains($0.name) }
+            guard played.count == members.count else { continue }
+            let seconds = played.reduce(0) { $0 + $1.seconds }
+            print("RESULT \(group) \(played.allSatisfy(\.succeeded) ? "ok" : "failed") \(seconds)")
+        }
     }
 
     private func printSummary() {

@@ -22,6 +22,11 @@ public struct Scenario: Sendable {
         Provisioning.scenarios + Upgrading.scenarios + RollingBack.scenarios + Refusing.scenarios
         + Recovering.scenarios + BadInput.scenarios
 
+    /// Names that stand for several scenarios; such a name has a `RESULT` line of its own.
+    public static let groups = [
+        "rollback-hang": ["rollback-hang-init", "rollback-hang-systemd", "rollback-hang-agent"]
+    ]
+
     /// The scenario of that name.
     public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 }

@@ -154,7 +154,7 @@ struct Site {
     }
 }
 
-/// The node that `provision-pxe` leaves behind for scenarios that start from an installed one.
+/// The node that `provision-pxe` leaves behind, running, for scenarios that start from an installed one.
 struct InstalledNode {
     private let directory: String
 
@@ -165,22 +165,36 @@ struct InstalledNode {
     var diskPath: String { directory + "/disk.qcow2" }
     /// Its firmware's variables.
     var nvramPath: String { directory + "/nvram.fd" }
+    /// Its memory and devices, as QEMU writes them.
+    var memoryPath: String { directory + "/memory" }
     /// Its server's data.
     var serverDirectory: String { directory + "/server" }
     private var fingerprintPath: String { directory + "/fingerprint" }
 
-    /// Whether it was made from these inputs.
-    func isCurrent(_ fingerprint: String) -> Bool { (try? Files.read(fingerprintPath)) == fingerprint }
+    /// Whether it was made from these inputs, by this QEMU on this kind of processor.
+    func isCurrent(_ fingerprint: String, accelerator: String) -> Bool {
+        (try? Files.read(fingerprintPath)) == InstalledNode.name(fingerprint, accelerator)
+    }
 
-    /// Keeps a machine and its server; both must be off.
+    private static func name(_ fingerprint: String, _ accelerator: String) -> String {
+        let version = (try? ChildProcess.run(["qemu-system-x86_64", "--version"]).output) ?? ""
+        return [fingerprint, accelerator, version].joined(separator: "\n")
+    }
+
+    /// Keeps the running node and its server. The server is away for a moment, so that the node is kept while it looks
+    /// for the server, and finds each copy of it at once.
     func keep(_ rehearsal: Rehearsal) throws {
         let fingerprint = try rehearsal.site.fingerprint()
         try Files.remove(directory)
         try Files.makeFolder(directory)
+        rehearsal.stopServer()
+        try Files.copy(rehearsal.server.dataDirectory, to: serverDirectory)
+        try rehearsal.machine.save(to: memoryPath)
         try Files.copy(rehearsal.directory + "/disk.qcow2", to: diskPath)
         try Files.copy(rehearsal.machine.spec.nvramPath, to: nvramPath)
-        try Files.copy(rehearsal.server.dataDirectory, to: serverDirectory)
         // Last: a copy that was cut short has no fingerprint, and is made again.
-        try Files.write(fingerprint, to: fingerprintPath)
+        try Files.write(InstalledNode.name(fingerprint, rehearsal.machine.spec.accelerator), to: fingerprintPath)
+        try rehearsal.machine.thaw()
+        try rehearsal.startServer()
     }
 }

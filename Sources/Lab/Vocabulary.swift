@@ -110,6 +110,6 @@ extension Rehearsal {
 extension ProbationRule {
     /// Short enough for rehearsals, long enough for emulated machines.
     static let lab = ProbationRule(holdSeconds: 10, deadlineSeconds: Int(180 * Deadline.patience), attempts: 2)
-    /// One attempt: for releases that hang until a deadline.
-    static let labOnce = ProbationRule(holdSeconds: 10, deadlineSeconds: Int(120 * Deadline.patience), attempts: 1)
+    /// One attempt and a near deadline: for releases that never become healthy, however long they are given.
+    static let labOnce = ProbationRule(holdSeconds: 10, deadlineSeconds: 60, attempts: 1)
 }

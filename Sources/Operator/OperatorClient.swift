@@ -86,6 +86,13 @@ public final class OperatorClient {
         return try get(EventList.self, path, limitBytes: 16 << 20, timeoutSeconds: waitSeconds + 30).events
     }
 
+    /// The number of the newest event, 0 where there is none; fetched page by page.
+    public func newestEvent() throws -> Int64 {
+        var newest: Int64 = 0
+        while let last = try events(after: newest).last { newest = last.sequence }
+        return newest
+    }
+
     /// All join tokens.
     public func tokens() throws -> [TokenView] { try get(TokenList.self, "/v1/tokens").tokens }
 

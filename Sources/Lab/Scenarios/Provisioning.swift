@@ -30,12 +30,10 @@ enum Provisioning {
     private static func provisionByPXE(_ lab: Rehearsal) throws {
         try lab.blankMachine()
         try provision(lab)
-        try lab.step("switch the machine off and keep it for other scenarios") {
+        try lab.step("keep the node for other scenarios") { try InstalledNode(paths: lab.paths).keep(lab) }
+        try lab.step("switch it off and look at its disk from outside") {
             try lab.switchOffNode()
             try lab.expectDiskIsSound()
-            lab.stopServer()
-            try InstalledNode(paths: lab.paths).keep(lab)
-            try lab.startServer()
         }
         try lab.step("start from the disk with the network cut") {
             let before = try lab.node().status?.bootID
