@@ -38,7 +38,9 @@ final class Machine {
     /// Goes on from what `save` wrote of a machine of the same make, with its disk and its firmware's memory.
     func resume(from path: String) throws {
         try launch(["-incoming", "exec:cat '\(path)'"])
-        try poll("running", command: "query-status")
+        // It was saved while it was paused, and wakes up so.
+        try poll("paused", command: "query-status")
+        try thaw()
     }
 
     /// Stops the processors and writes memory and devices to a file; disk and firmware's memory are at rest then.
