@@ -17,7 +17,7 @@ SITE ?=
 SCENARIO ?= all
 WAIT ?= yes
 # The scenarios that guard the main line; `make lab SCENARIO=all` runs every one.
-MAIN_LINE := provision-pxe upgrade-commit rollback-panic
+MAIN_LINE := provision-pxe upgrade-commit rollback-unhealthy rollback-panic
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
