@@ -22,6 +22,8 @@ run)
 table)
     printf '\nTests that ran:\n'
     grep -aE 'Test run with [0-9]+ tests|^RESULT ' "$output" | sed 's/^/  /' || echo '  none'
+    # What failed is named here too, since a long log may be cut.
+    grep -aE '^✘ Test .* recorded an issue' "$output" | sort -u | head -20 | sed 's/^/  /' || true
     printf '\nWhere the time went:\n'
     awk -F '\t' '{ printf "  %5d s  %s%s\n", $1, $3, ($2 == 0 ? "" : "  (failed)"); sum += $1 }
                  END { printf "  %5d s  in all\n", sum }' "$notes"

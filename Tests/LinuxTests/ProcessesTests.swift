@@ -31,14 +31,20 @@ import Testing
 
 @Test func aProgramThatDoesNotEndIsKilledWithItsChildren() throws {
     let scratch = try Scratch()
-    // The grandchild writes its id before it sleeps.
-    let script = "sh -c 'echo $$ > \(scratch.path)/id; exec sleep 1000' & wait"
-    let outcome = try Processes.run("/bin/sh", ["-c", script], timeoutSeconds: 1)
+    let fifo = scratch.path + "/fifo"
+    try #require(mkfifo(fifo, 0o600) == 0)
+    let reader = open(fifo, O_RDONLY | O_NONBLOCK)
+    try #require(reader >= 0)
+    defer { close(reader) }
+    // The grandchild alone holds the other end: it hangs up when, and only when, the grandchild is gone.
+    let script = "sh -c 'echo; exec sleep 1000' >\(fifo) & wait"
+    let outcome = try Processes.run("/bin/sh", ["-c", script], timeoutSeconds: 3)
     #expect(outcome.ending == .timedOut)
-    let id = try #require(Int32(try Files.readText(scratch.path + "/id")))
-    // Killed means gone, or a zombie that init has not taken in yet.
-    let state = (try? Files.readText("/proc/\(id)/stat"))?.split(separator: ")").last?.split(separator: " ").first
-    #expect(state == nil || state == "Z" || state == "X")
+    var byte: UInt8 = 0
+    #expect(read(reader, &byte, 1) == 1, "the grandchild was started")
+    var hangup = pollfd(fd: reader, events: 0, revents: 0)
+    #expect(poll(&hangup, 1, 60_000) == 1)
+    #expect(hangup.revents & Int16(POLLHUP) != 0)
 }
 
 @Test func aDaemonThatKeepsTheOutputOpenIsNotAwaited() throws {
