@@ -76,6 +76,18 @@ public enum LabRunner {
         }
     }
 
+    /// Builds the releases of scenarios beforehand, once the site is made, in a process of its own.
+    public static func prepare(_ names: [String], paths: LabPaths) throws {
+        Interruption.install()
+        let site = Site(paths: paths, networkKind: .user)
+        while try !site.isCurrent() {
+            guard Waiting.rest(milliseconds: 2000) else { return }
+        }
+        for release in names.compactMap(Scenario.named).flatMap(\.releases) where !Interruption.isRequested {
+            _ = try site.build(release) { _ in }
+        }
+    }
+
     /// Has `sfdisk`, `veritysetup` and others look at the disk and the boot entries that a scenario left behind.
     public static func inspect(_ name: String, sectorSizeBytes: Int, paths: LabPaths) throws {
         let directory = paths.scenario(name)
@@ -116,6 +128,8 @@ private struct Crew {
 
     mutating func play(_ scenarios: [Scenario]) throws -> Int32 {
         var waiting = scenarios
+        let builder = try builder(for: scenarios)
+        defer { builder?.stop() }
         try provisionFirst(&waiting)
         while !waiting.isEmpty || !running.isEmpty {
             while running.count < width, !waiting.isEmpty, !isStopping { try start(waiting.removeFirst()) }
@@ -154,6 +168,16 @@ private struct Crew {
         let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         // What runs already has its share of the memory and is no longer counted as available.
         return running.isEmpty ? 1 : kibibytes > 3 << 20 ? 2 : 1
+    }
+
+    /// Builds the releases that scenarios need while these play, out of their way.
+    private func builder(for scenarios: [Scenario]) throws -> ChildProcess? {
+        let names = scenarios.filter { !$0.releases.isEmpty }.map(\.name)
+        guard !names.isEmpty else { return nil }
+        let command = [
+            "nice", paths.apus, "lab", "--project", paths.project, "--prepare", names.joined(separator: ","),
+        ]
+        return try ChildProcess(.init(command: command, logPath: paths.base + "/builder.log"))
     }
 
     private mutating func start(_ scenario: Scenario) throws {

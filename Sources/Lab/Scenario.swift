@@ -6,11 +6,15 @@ public struct Scenario: Sendable {
     public let summary: String
     /// Whether it starts from the node that `provision-pxe` installed.
     public let needsInstalledNode: Bool
+    /// The releases that it upgrades to, which are built while others play.
+    let releases: [LabRelease]
     let run: @Sendable (Rehearsal) throws -> Void
 
     init(
-        _ name: String, _ summary: String, needsInstalledNode: Bool, run: @escaping @Sendable (Rehearsal) throws -> Void
+        _ name: String, _ summary: String, needsInstalledNode: Bool, releases: [LabRelease] = [],
+        run: @escaping @Sendable (Rehearsal) throws -> Void
     ) {
+        self.releases = releases
         self.name = name
         self.summary = summary
         self.needsInstalledNode = needsInstalledNode

@@ -46,6 +46,9 @@ struct Site {
         return (["lab 1"] + digests).joined(separator: "\n")
     }
 
+    /// Whether the site is there and was made from what there is now.
+    func isCurrent() throws -> Bool { (try? Files.read(fingerprintPath)) == (try fingerprint()) }
+
     /// Makes what is missing or out of date.
     func prepare(say: (String) -> Void) throws {
         try Files.withLock(lockPath) {
@@ -188,8 +191,9 @@ struct InstalledNode {
         try Files.remove(directory)
         try Files.makeFolder(directory)
         rehearsal.stopServer()
-        try Files.copy(rehearsal.server.dataDirectory, to: serverDirectory)
+        // Saved at once: the longer the node looks in vain, the longer it waits between two looks.
         try rehearsal.machine.save(to: memoryPath)
+        try Files.copy(rehearsal.server.dataDirectory, to: serverDirectory)
         try Files.copy(rehearsal.directory + "/disk.qcow2", to: diskPath)
         try Files.copy(rehearsal.machine.spec.nvramPath, to: nvramPath)
         // Last: a copy that was cut short has no fingerprint, and is made again.

@@ -46,10 +46,13 @@ struct LabCommand: ParsableCommand {
     @Option(help: .hidden)
     var inside: String?
 
+    @Option(help: .hidden)
+    var prepare: String?
+
     @OptionGroup var options: LabOptions
 
     func run() throws {
-        if list || (scenarios.isEmpty && inside == nil && inspect == nil) {
+        if list || (scenarios.isEmpty && inside == nil && inspect == nil && prepare == nil) {
             return print(table(["SCENARIO", "WHAT IT SHOWS"], Scenario.all.map { [$0.name, $0.summary] }, none: ""))
         }
         let status = try reporting { () -> Int32 in
@@ -57,6 +60,10 @@ struct LabCommand: ParsableCommand {
             if let inspect {
                 try LabRunner.inspect(inspect, sectorSizeBytes: sectorSize, paths: paths)
                 print("partition table, hash trees, kernel images and boot entries of '\(inspect)' are as designed")
+                return 0
+            }
+            if let prepare {
+                try LabRunner.prepare(prepare.split(separator: ",").map(String.init), paths: paths)
                 return 0
             }
             if let inside { return try LabRunner.inside(inside, paths: paths) }

@@ -11,7 +11,7 @@ enum Recovering {
         },
         Scenario(
             "firmware-ignores-bootnext", "deleted entries and an ignored BootNext blame no version",
-            needsInstalledNode: true
+            needsInstalledNode: true, releases: [.second]
         ) { try survivePoorFirmware($0) },
     ]
 

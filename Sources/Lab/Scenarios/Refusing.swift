@@ -5,7 +5,10 @@ import Operator
 /// Releases that must be refused before anything becomes bootable.
 enum Refusing {
     static let scenarios = [
-        Scenario("upgrade-corrupt", "damaged, forged and foreign releases are refused", needsInstalledNode: true) {
+        Scenario(
+            "upgrade-corrupt", "damaged, forged and foreign releases are refused", needsInstalledNode: true,
+            releases: [.damaged(1), .damaged(2), .damaged(3), .damaged(4), .foreign, .second]
+        ) {
             try refuseCorruptReleases($0)
         }
     ]

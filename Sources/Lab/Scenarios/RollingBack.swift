@@ -4,22 +4,37 @@ import Operator
 /// Releases that fail, and the way back from them.
 enum RollingBack {
     static let scenarios = [
-        Scenario("rollback-unhealthy", "a release fails an operator's check", needsInstalledNode: true) {
+        Scenario(
+            "rollback-unhealthy", "a release fails an operator's check", needsInstalledNode: true,
+            releases: [.unhealthy]
+        ) {
             try rollBackUnhealthy($0)
         },
-        Scenario("rollback-panic", "a release's kernel panics", needsInstalledNode: true) {
+        Scenario("rollback-panic", "a release's kernel panics", needsInstalledNode: true, releases: [.panics]) {
             try rollBack($0, from: .panics, reasonMentions: nil)
         },
-        Scenario("rollback-hang-init", "a release hangs in apus-init, after arming", needsInstalledNode: true) {
+        Scenario(
+            "rollback-hang-init", "a release hangs in apus-init, after arming", needsInstalledNode: true,
+            releases: [.hangsInInit]
+        ) {
             try rollBackHangInInit($0)
         },
-        Scenario("rollback-hang-systemd", "a release hangs in systemd, before the agent", needsInstalledNode: true) {
+        Scenario(
+            "rollback-hang-systemd", "a release hangs in systemd, before the agent", needsInstalledNode: true,
+            releases: [.hangsInSystemd]
+        ) {
             try rollBack($0, from: .hangsInSystemd, reasonMentions: nil)
         },
-        Scenario("rollback-hang-agent", "a release's agent does nothing, while PID 1 works", needsInstalledNode: true) {
+        Scenario(
+            "rollback-hang-agent", "a release's agent does nothing, while PID 1 works", needsInstalledNode: true,
+            releases: [.hangsInAgent]
+        ) {
             try rollBack($0, from: .hangsInAgent, reasonMentions: nil)
         },
-        Scenario("committed-slot-fails", "a committed release panics three times", needsInstalledNode: true) {
+        Scenario(
+            "committed-slot-fails", "a committed release panics three times", needsInstalledNode: true,
+            releases: [.panicsLater]
+        ) {
             try giveWayToOtherSlot($0)
         },
     ]

@@ -4,10 +4,15 @@ import Operator
 /// Upgrades that end well.
 enum Upgrading {
     static let scenarios = [
-        Scenario("upgrade-commit", "a good release is installed, proven and committed", needsInstalledNode: true) {
+        Scenario(
+            "upgrade-commit", "a good release is installed, proven and committed", needsInstalledNode: true,
+            releases: [.second]
+        ) {
             try upgradeAndCommit($0)
         },
-        Scenario("server-outage", "the server is away during a probation", needsInstalledNode: true) {
+        Scenario(
+            "server-outage", "the server is away during a probation", needsInstalledNode: true, releases: [.second]
+        ) {
             try upgradeThroughOutage($0)
         },
     ]
