@@ -5,7 +5,8 @@ import Contract
 /// The rules, in their order: an operator's request to provision again; a trial that was asked for; the committed
 /// slot; the other slot when that one fails; recovery. Whatever is not running here is asked of the firmware twice,
 /// then started by kexec twice, then given up: a request is counted in the record before it is made, so that no firmware
-/// and no power cut can make two machines' worth of restarts out of it.
+/// and no power cut can make two machines' worth of restarts out of it. A trial whose BootNext
+/// was used up, and that did not come up, is not asked of the firmware again.
 public enum BootDecision {
     /// Decides.
     public static func decide(_ facts: BootFacts) -> BootPlan {
@@ -208,7 +209,9 @@ private struct Settling {
     private mutating func noteHowItCameHere(_ slot: SlotName) {
         if let asked = record.request, asked.target == .slot(slot) {
             let ignored = facts.arguments.isKexec ? asked.firmware : asked.firmware - 1
-            if ignored > 0 {
+            if facts.arguments.isKexec, wasTakenUp(asked) {
+                reasons.append("slot \(slot.letter) did not come up when the firmware started it, but by kexec")
+            } else if ignored > 0 {
                 let times = ignored == 1 ? "once" : "\(ignored) times"
                 reasons.append("the firmware ignored BootNext \(times) before slot \(slot.letter) started")
             }
@@ -228,9 +231,20 @@ private struct Settling {
         guard disk.startable.contains(target) else { return nil }
         let asked = record.request.flatMap { $0.target == target ? $0 : nil }
         let limit = BootRecord.startRequestLimit
+        if let asked, wasTakenUp(asked), !facts.kexecRefused.contains(target) {
+            return asked.kexec < limit ? .kexec : nil
+        }
         if facts.firmware.isWritable, (asked?.firmware ?? 0) < limit { return .firmware }
         if !facts.kexecRefused.contains(target), (asked?.kexec ?? 0) < limit { return .kexec }
         return nil
+    }
+
+    /// Whether the firmware took a request for a trial up: it deletes BootNext before it starts the entry (UEFI 2.10,
+    /// section 3.1.2). One that is left speaks against the firmware; one that is gone does not clear it, since a variable
+    /// store that takes no writes never had it, so that it is kexec that tells.
+    private func wasTakenUp(_ request: BootRecord.StartRequest) -> Bool {
+        guard let trial = record.trial, request.target == .slot(trial.slot) else { return false }
+        return (1..<BootRecord.startRequestLimit).contains(request.firmware) && facts.firmware.next == nil
     }
 
     /// Asks the firmware to start a target, or starts it by kexec where the firmware ignored that; nil where neither is
@@ -244,8 +258,13 @@ private struct Settling {
             let request = wasIgnored ? "the firmware ignored BootNext, asking once more" : "asking the firmware"
             return plan(.reboot(into: target), next: target, reason: "\(why); \(request) for \(target)")
         case .kexec:
-            let isIgnored = (record.request.map { $0.target == target ? $0.firmware : 0 } ?? 0) > 0
-            let cause = isIgnored ? "the firmware ignored BootNext" : "the firmware's variables cannot be written"
+            let asked = record.request.flatMap { $0.target == target && $0.firmware > 0 ? $0 : nil }
+            let cause =
+                switch asked {
+                case .some(let request) where wasTakenUp(request): "BootNext was used up, yet it did not come up"
+                case .some: "the firmware ignored BootNext"
+                case nil: "the firmware's variables cannot be written"
+                }
             record.countRequest(target, byKexec: true)
             return plan(.kexec(target), reason: "\(why); \(cause), starting \(target) by kexec")
         }

@@ -7,13 +7,14 @@ import Testing
     static func slot(
         _ slot: SlotName, _ record: BootRecord, image: UInt8? = nil, kexec: Bool = false,
         startable: Set<StartTarget> = Set(StartTarget.allCases), isWritable: Bool = true,
-        refused: Set<StartTarget> = []
+        refused: Set<StartTarget> = [], next: UInt16? = nil
     ) -> BootPlan {
         let number = image ?? (record[slot].installed?.release == Fixture.digest(2) ? 2 : 1)
         var disk = Fixture.disk
         disk.startable = startable
         var firmware = Fixture.firmware(running: kexec ? nil : .slot(slot))
         firmware.isWritable = isWritable
+        firmware.next = next
         return BootDecision.decide(
             BootFacts(
                 arguments: BootArguments(
@@ -64,10 +65,10 @@ import Testing
     @Test func aFirmwareThatIgnoresBootNextIsAskedTwiceThenKexecIsUsed() throws {
         var record = try Fixture.waitingForTrial()
         record.countRequest(.slot(.b), byKexec: false)
-        let again = Self.slot(.a, record)
+        let again = Self.slot(.a, record, next: 1)
         #expect(again.action == .reboot(into: .slot(.b)))
         record = try #require(again.record)
-        let kexec = Self.slot(.a, record)
+        let kexec = Self.slot(.a, record, next: 1)
         #expect(kexec.action == .kexec(.slot(.b)))
         #expect(kexec.record?.trial?.attemptsLeft == 2, "only the slot's own start takes an attempt")
         record = try #require(kexec.record)
@@ -76,6 +77,23 @@ import Testing
         let gaveUp = Self.slot(.a, record)
         #expect(gaveUp.action == .start(SlotStart(slot: .a, image: Fixture.image(1), trial: nil)))
         #expect(gaveUp.record?.trial == nil)
+    }
+
+    @Test func aTrialThatUsedBootNextUpAndHungIsNotAskedOfTheFirmwareAgain() throws {
+        var record = try Fixture.waitingForTrial()
+        record.countRequest(.slot(.b), byKexec: false)
+        for _ in 0..<2 {
+            let plan = Self.slot(.a, record)
+            #expect(plan.action == .kexec(.slot(.b)))
+            record = try #require(plan.record)
+        }
+        let gaveUp = Self.slot(.a, record)
+        #expect(gaveUp.action == .start(SlotStart(slot: .a, image: Fixture.image(1), trial: nil)))
+        #expect(gaveUp.record?.quarantineReason(of: Fixture.digest(2)) != nil)
+        record = try Fixture.waitingForTrial()
+        record.countRequest(.slot(.b), byKexec: false)
+        #expect(
+            Self.slot(.a, record, refused: [.slot(.b)]).action == .reboot(into: .slot(.b)), "no kexec")
     }
 
     @Test func aVersionThatNeitherWayLoadsIsNotBlamed() throws {
