@@ -152,22 +152,31 @@ private struct Crew {
             isNeeded || waiting.contains(where: { $0.name == first.name })
         else { return }
         waiting.removeAll { $0.name == first.name }
+        try installed.forget()
         try start(first)
-        while !running.isEmpty { collect() }
-        if !installed.isCurrent(try site.fingerprint(), accelerator: accelerator) {
+        // It keeps the node half-way; from there on the others can play beside it.
+        var isReady = false
+        while !running.isEmpty, !isReady {
+            collect()
+            isReady =
+                try installed.isKept && installed.isCurrent(site.fingerprint(), accelerator: accelerator)
+        }
+        if !isReady {
             for scenario in waiting where scenario.needsInstalledNode { finish(scenario, succeeded: false, seconds: 0) }
             waiting.removeAll(where: \.needsInstalledNode)
         }
     }
 
-    /// How many scenarios run at a time: two, where there are networks of their own and 6 GB of free memory.
+    /// How many scenarios run at a time, where they have networks of their own: one for each processor, and one more,
+    /// since each of them waits for watchdogs and deadlines at some time; as long as 3 GB of memory are free.
     private var width: Int {
-        guard way.network == .namespace, sysconf(Int32(_SC_NPROCESSORS_ONLN)) >= 2 else { return 1 }
+        guard way.network == .namespace else { return 1 }
+        let processors = min(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 8)
         let meminfo = (try? Files.read("/proc/meminfo")) ?? ""
         let line = meminfo.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
         let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         // What runs already has its share of the memory and is no longer counted as available.
-        return running.isEmpty ? 1 : kibibytes > 3 << 20 ? 2 : 1
+        return running.isEmpty || kibibytes > 3 << 20 ? processors + 1 : running.count
     }
 
     /// Builds the releases that scenarios need while these play, out of their way.

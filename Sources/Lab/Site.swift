@@ -179,6 +179,12 @@ struct InstalledNode {
         (try? Files.read(fingerprintPath)) == InstalledNode.name(fingerprint, accelerator)
     }
 
+    /// Whether it was kept whole, from whatever it was made.
+    var isKept: Bool { Files.exists(fingerprintPath) }
+
+    /// Makes it one that has to be made anew.
+    func forget() throws { try Files.remove(fingerprintPath) }
+
     private static func name(_ fingerprint: String, _ accelerator: String) -> String {
         let version = (try? ChildProcess.run(["qemu-system-x86_64", "--version"]).output) ?? ""
         return [fingerprint, accelerator, version].joined(separator: "\n")
