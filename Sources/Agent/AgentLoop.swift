@@ -129,12 +129,17 @@ final class AgentLoop {
 
     private func status() -> NodeStatus {
         let record = state.record
+        let memory = (try? Machine.memory()).map {
+            MemoryReport(
+                totalBytes: $0.totalBytes, availableBytes: $0.availableBytes, agentBytes: $0.residentBytes)
+        }
         return NodeStatus(
             phase: state.phase, runningSlot: system.slot, bootEntry: system.bootEntry,
             startedByFirmware: system.startedByFirmware, committedSlot: record.committed,
             slots: [.a: record.a.report, .b: record.b.report], generation: state.memory.desired?.generation ?? 0,
             acknowledgedCommands: state.memory.finishedCommands, quarantined: record.quarantine,
             lastUpgrade: state.memory.lastUpgrade, health: state.health, bootID: bootID,
-            uptimeSeconds: Clock.bootSeconds(), agentVersion: Self.version)
+            uptimeSeconds: Clock.bootSeconds(), agentVersion: Self.version,
+            memory: memory)
     }
 }

@@ -96,19 +96,25 @@ final class Conversation: Sendable {
     private func listen() {
         var backoff = Backoff(firstMilliseconds: 500, longestMilliseconds: 10_000, attempts: nil)
         var client: ServerClient?
+        var isBack = false
         while true {
             do {
                 let open = try client ?? connect()
                 client = open
                 let known = outgoing.withLock { $0.generation }
-                let wish = try open.desired(after: known, waitSeconds: 40, cancellation: cancellation)
+                // After an outage the first answer is not waited for: it tells that the server is back.
+                let wish = try open.desired(
+                    after: known, waitSeconds: isBack ? 40 : 0, cancellation: cancellation)
                 backoff.reset()
+                if !isBack { hurry() }
+                isBack = true
                 mailbox.post(.contact(failure: nil))
                 guard let wish else { continue }
                 outgoing.withLock { $0.generation = max($0.generation, wish.generation) }
                 mailbox.post(.desired(wish))
             } catch {
                 client = nil
+                isBack = false
                 mailbox.post(.contact(failure: "\(error)"))
                 NodeClock.pause(milliseconds: Int64(backoff.next(random: .random(in: 0 ... .max)) ?? 10_000))
             }

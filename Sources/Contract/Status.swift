@@ -30,6 +30,8 @@ public struct NodeStatus: Sendable, Codable, Equatable {
     public var uptimeSeconds: Int64
     /// The agent's version.
     public var agentVersion: String
+    /// The machine's memory and the agent's part of it; nil where the agent does not say.
+    public var memory: MemoryReport?
 
     /// The phases.
     public enum Phase: String, Sendable, Codable {
@@ -48,7 +50,7 @@ public struct NodeStatus: Sendable, Codable, Equatable {
         phase: Phase, runningSlot: SlotName?, bootEntry: UInt16?, startedByFirmware: Bool, committedSlot: SlotName?,
         slots: [SlotName: SlotReport], generation: Int, acknowledgedCommands: [String],
         quarantined: [QuarantinedRelease], lastUpgrade: UpgradeOutcome?, health: [CheckResult], bootID: String,
-        uptimeSeconds: Int64, agentVersion: String
+        uptimeSeconds: Int64, agentVersion: String, memory: MemoryReport? = nil
     ) {
         self.phase = phase
         self.runningSlot = runningSlot
@@ -64,6 +66,24 @@ public struct NodeStatus: Sendable, Codable, Equatable {
         self.bootID = bootID
         self.uptimeSeconds = uptimeSeconds
         self.agentVersion = agentVersion
+        self.memory = memory
+    }
+}
+
+/// Memory in bytes, as `/proc/meminfo` and `/proc/self/status` have it (proc(5)).
+public struct MemoryReport: Sendable, Codable, Equatable {
+    /// What the kernel can use.
+    public var totalBytes: UInt64
+    /// What programs could still have without swapping.
+    public var availableBytes: UInt64
+    /// What the agent has resident.
+    public var agentBytes: UInt64
+
+    /// Makes a report from its parts.
+    public init(totalBytes: UInt64, availableBytes: UInt64, agentBytes: UInt64) {
+        self.totalBytes = totalBytes
+        self.availableBytes = availableBytes
+        self.agentBytes = agentBytes
     }
 }
 

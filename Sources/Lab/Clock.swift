@@ -28,9 +28,17 @@ struct Deadline {
     /// Whether the instant has passed.
     var isOver: Bool { remainingSeconds == 0 }
 
+    /// The variable that stretches all deadlines.
+    static let patienceVariable = "APUS_LAB_PATIENCE"
+    /// How many seconds a start takes on the machines that the deadlines were made on.
+    private static let usualStartSeconds = 70.0
+
+    /// By which factor a machine that takes so long to start needs longer deadlines.
+    static func patience(startSeconds: Double) -> Double { max(1, startSeconds / usualStartSeconds) }
+
     /// The factor of `APUS_LAB_PATIENCE` by which all deadlines are stretched on slow machines; 1 where it is not set.
     static let patience: Double = {
-        guard let text = getenv("APUS_LAB_PATIENCE"), let factor = Double(String(cString: text)), factor > 0 else {
+        guard let text = getenv(patienceVariable), let factor = Double(String(cString: text)), factor > 0 else {
             return 1
         }
         return min(factor, 100)

@@ -64,6 +64,7 @@ private final class DemoStory {
         try chapter("a blank machine is switched on, starts from the network and provisions itself") {
             try lab.machine.start()
             let node = try lab.waitForState(.online, within: 900)
+            lab.noteStart(seconds: LabClock.seconds - lab.machine.lastResetSeconds)
             return "provisioned: \(describe(node))"
         }
         try chapter("a new release comes, is installed beside the running one and proves itself") {
@@ -72,7 +73,7 @@ private final class DemoStory {
             return "upgraded: \(describe(try lab.waitForState(.online, within: 60)))"
         }
         try chapter("a release comes whose health check fails") {
-            let rule = ProbationRule(holdSeconds: 10, deadlineSeconds: Int(60 * Deadline.patience), attempts: 1)
+            let rule = ProbationRule(holdSeconds: 10, deadlineSeconds: Int(90 * lab.patience), attempts: 1)
             let name = try lab.upgrade(to: .unhealthy, probation: rule)
             let outcome = try lab.waitForOutcome(.rolledBack, of: name, within: 900)
             let node = try lab.waitForState(.online, within: 120)

@@ -43,6 +43,19 @@ final class DiskInspection {
         }
     }
 
+    /// A folder for the firmware's variables, beside the image.
+    var efivarsPath: String { rawPath + ".efivars" }
+
+    /// How `efibootmgr -v` shows a partition in a load option: number, scheme, UUID, first sector, sectors.
+    func loadOptionPlace(_ label: String) throws -> String {
+        let partition = try partition(label)
+        let number = (partitions.firstIndex(of: partition) ?? 0) + 1
+        let range = [partition.startBytes, partition.sizeBytes].map {
+            "0x" + String($0 / UInt64(sectorSizeBytes), radix: 16)
+        }
+        return "HD(\(number),GPT,\(partition.uuid),\(range[0]),\(range[1]))"
+    }
+
     /// Reads the columns that `fdisk --list` was asked for: start, sectors, UUID, type and name.
     static func parse(fdisk list: String, sectorSizeBytes: UInt64) -> [Partition] {
         list.split(separator: "\n").compactMap { line in

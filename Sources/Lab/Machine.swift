@@ -29,6 +29,10 @@ final class Machine {
     /// How often it was reset: by the guest, by the watchdog or by its button.
     var resets: Int { pastResets + (monitor?.events.count { $0.name == "RESET" } ?? 0) }
 
+    /// When the newest reset was noticed, on the lab's clock.
+    private(set) var lastResetSeconds = 0.0
+    private var noticedResets = 0
+
     /// How often the watchdog bit.
     var watchdogResets: Int { pastWatchdogs + (monitor?.events.count { $0.name == "WATCHDOG" } ?? 0) }
 
@@ -131,6 +135,10 @@ final class Machine {
             monitor.pump(milliseconds: milliseconds)
         } else {
             _ = Waiting.rest(milliseconds: milliseconds)
+        }
+        if resets != noticedResets {
+            noticedResets = resets
+            lastResetSeconds = LabClock.seconds
         }
         console.pump()
     }

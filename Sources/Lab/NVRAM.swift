@@ -109,6 +109,17 @@ struct NVRAM {
         try Data(bytes).write(to: URL(fileURLWithPath: path))
     }
 
+    /// Lays the specification's own variables out in a new folder as efivarfs shows them: a file each, its attributes
+    /// before its value (Linux, Documentation/filesystems/efivarfs.rst).
+    func export(to folder: String) throws {
+        try Files.remove(folder)
+        try Files.makeFolder(folder)
+        for variable in variables where variable.vendor == NVRAM.globalVendor {
+            let path = folder + "/" + variable.name + "-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+            try Data(variable.attributes.littleEndianBytes + variable.data).write(to: URL(fileURLWithPath: path))
+        }
+    }
+
     /// The value of one of the specification's own variables.
     func value(_ name: String) -> [UInt8]? {
         variables.first { $0.name == name && $0.vendor == NVRAM.globalVendor }?.data

@@ -27,6 +27,8 @@ final class Rehearsal {
     private(set) var events: [Event] = []
     /// What is awaited now, for the diagnosis.
     private(set) var awaited: String?
+    /// How long the machine took from a reset to its report, where that was measured.
+    private(set) var startSeconds: Double?
     private var lastAsked = 0.0
     private var lastSequence: Int64 = 0
     private var mayBeWithoutServer = true
@@ -144,6 +146,12 @@ final class Rehearsal {
 
     /// A step of the scenario.
     func step<Value>(_ title: String, _ body: () throws -> Value) throws -> Value { try timeline.step(title, body) }
+
+    /// Notes how long a start took.
+    func noteStart(seconds: Double) { startSeconds = seconds }
+
+    /// The factor for deadlines that the node itself keeps.
+    var patience: Double { max(Deadline.patience, startSeconds.map(Deadline.patience(startSeconds:)) ?? 1) }
 
     /// Fails the scenario where something is not as it must be.
     func expect(_ condition: Bool, _ sentence: String) throws(LabError) {

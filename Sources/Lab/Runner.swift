@@ -44,6 +44,10 @@ public enum LabRunner {
     {
         var environment = [networkVariable: way.network.rawValue, "APUS_LAB_ACCELERATOR": accelerator]
         if way.prefix.contains("--user") { environment["APUS_LAB_USERNS"] = "1" }
+        // A slow machine is known by the node that it installed; whoever set the variable knows better.
+        if getenv(Deadline.patienceVariable) == nil, let seconds = InstalledNode(paths: paths).startSeconds {
+            environment[Deadline.patienceVariable] = "\(Deadline.patience(startSeconds: seconds))"
+        }
         return ChildProcess.Setup(
             command: way.prefix + [paths.apus] + arguments, environment: environment, inheritsOutput: true)
     }

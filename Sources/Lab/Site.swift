@@ -43,7 +43,7 @@ struct Site {
         ]
         let listing = try ChildProcess.check(["sha256sum", "--"] + inputs)
         let digests = listing.split(separator: "\n").map { $0.prefix(64) }
-        return (["lab 1"] + digests).joined(separator: "\n")
+        return (["lab 2"] + digests).joined(separator: "\n")
     }
 
     /// Whether the site is there and was made from what there is now.
@@ -173,6 +173,10 @@ struct InstalledNode {
     /// Its server's data.
     var serverDirectory: String { directory + "/server" }
     private var fingerprintPath: String { directory + "/fingerprint" }
+    private var startSecondsPath: String { directory + "/start-seconds" }
+
+    /// How long it took to start when nothing else ran beside it; nil where that is not known.
+    var startSeconds: Double? { (try? Files.read(startSecondsPath)).flatMap(Double.init) }
 
     /// Whether it was made from these inputs, by this QEMU on this kind of processor.
     func isCurrent(_ fingerprint: String, accelerator: String) -> Bool {
@@ -202,6 +206,7 @@ struct InstalledNode {
         try Files.copy(rehearsal.server.dataDirectory, to: serverDirectory)
         try Files.copy(rehearsal.directory + "/disk.qcow2", to: diskPath)
         try Files.copy(rehearsal.machine.spec.nvramPath, to: nvramPath)
+        if let seconds = rehearsal.startSeconds { try Files.write("\(seconds)", to: startSecondsPath) }
         // Last: a copy that was cut short has no fingerprint, and is made again.
         try Files.write(InstalledNode.name(fingerprint, rehearsal.machine.spec.accelerator), to: fingerprintPath)
         try rehearsal.machine.thaw()

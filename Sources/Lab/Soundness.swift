@@ -1,6 +1,7 @@
 import Contract
 
-/// Whether disk and boot entries are as designed, in the eyes of `sfdisk`, `veritysetup`, `mcopy` and `objdump`.
+/// Whether disk and boot entries are as designed, in the eyes of `sfdisk`, `veritysetup`, `mcopy`, `objdump` and
+/// `efibootmgr`.
 enum Soundness {
     private static let labels = [
         "apus-recovery", "apus-boot-a", "apus-boot-b", "apus-record", "apus-root-a", "apus-tree-a", "apus-root-b",
@@ -13,11 +14,14 @@ enum Soundness {
         let found = disk.partitions.map(\.label)
         try expect(found == labels, "the partitions are as designed: \(found)")
         try expect(Set(disk.partitions.map(\.uuid)).count == labels.count, "every partition has a UUID of its own")
+        let listing = try efibootmgr(disk.efivarsPath, variables)
         for slot in SlotName.allCases {
             try checkTree(disk, slot)
-            try checkEntry("Apus \(slot.letter)", "apus-boot-\(slot.rawValue)", #"\EFI\apus\apus.efi"#, disk, variables)
+            try checkEntry(
+                listing, "Apus \(slot.letter)", "apus-boot-\(slot.rawValue)", #"\EFI\apus\apus.efi"#, disk, variables)
         }
-        try checkEntry("Apus Recovery", "apus-recovery", #"\EFI\BOOT\BOOTX64.EFI"#, disk, variables)
+        try checkEntry(
+            listing, "Apus Recovery", "apus-recovery", #"\EFI\BOOT\BOOTX64.EFI"#, disk, variables)
     }
 
     /// Verifies a slot's root against its tree, the salt and the root hash that its signed command line names.
@@ -44,13 +48,27 @@ enum Soundness {
         return try Files.read(image + ".cmdline")
     }
 
+    /// What `efibootmgr` says of the firmware's variables, which are laid out for it as efivarfs has them.
+    private static func efibootmgr(_ folder: String, _ variables: NVRAM) throws -> String {
+        try variables.export(to: folder)
+        defer { try? Files.remove(folder) }
+        return try ChildProcess.check([
+            "env", "LIBEFIVAR_OPS=efivarfs", "EFIVARFS_PATH=\(folder)/", "efibootmgr", "-v",
+        ])
+    }
+
     private static func checkEntry(
-        _ description: String, _ label: String, _ path: String, _ disk: DiskInspection, _ variables: NVRAM
+        _ listing: String, _ description: String, _ label: String, _ path: String, _ disk: DiskInspection,
+        _ variables: NVRAM
     ) throws {
         let entries = variables.bootEntries.filter { $0.description == description }
         try expect(entries.count == 1, "there is one boot entry '\(description)', not \(entries.count)")
         try expect(entries.first?.partition == (try disk.partition(label)).uuid, "'\(description)' names '\(label)'")
         try expect(entries.first?.path == path, "'\(description)' names '\(path)', not '\(entries.first?.path ?? "")'")
+        let name = entries.first.map { NVRAM.bootName($0.number) } ?? ""
+        let line = listing.split(separator: "\n").first { $0.hasPrefix("\(name)* \(description)\t") } ?? ""
+        let place = try disk.loadOptionPlace(label)
+        try expect(line.contains(place) && line.contains(path), "efibootmgr agrees with \(place), \(path): '\(line)'")
     }
 
     private static func value(_ name: String, in arguments: String) throws(LabError) -> String {

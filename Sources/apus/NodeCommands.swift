@@ -126,6 +126,11 @@ private func describe(_ status: NodeStatus) -> [(String, String)] {
         pairs.append(("check \(check.name)", "\(check.passed ? "passes" : "FAILS"): \(check.detail)"))
     }
     pairs.append(("up", "\(status.uptimeSeconds) s, agent \(status.agentVersion)"))
+    if let memory = status.memory {
+        let used = memory.totalBytes - min(memory.availableBytes, memory.totalBytes)
+        let parts = [used, memory.totalBytes, memory.agentBytes].map { "\($0 / 1_000_000) MB" }
+        pairs.append(("memory", "\(parts[0]) of \(parts[1]) in use, the agent has \(parts[2])"))
+    }
     return pairs
 }
 

@@ -39,7 +39,7 @@ enum Provisioning {
             let before = try lab.node().status?.bootID
             try lab.machine.start()
             try lab.machine.cutNetwork()
-            try lab.waitForConsole("multi-user.target", within: 300)
+            try lab.waitForConsole("Reached target multi-user.target", within: 300)
             try lab.machine.restoreNetwork()
             try lab.waitForStatus("a report of this start once the network is back", within: 180) {
                 $0.bootID != before && $0.startedByFirmware && $0.runningSlot == .a
@@ -61,11 +61,15 @@ enum Provisioning {
         }
         try lab.step("write the disk, start from it and report healthy") {
             let node = try lab.waitForState(.online, within: seconds)
+            lab.noteStart(seconds: LabClock.seconds - lab.machine.lastResetSeconds)
             let status = node.status
             try lab.expect(status?.startedByFirmware == true, "the firmware started the installed system")
             try lab.expect(status?.runningSlot == .a, "slot A runs")
             let entry = try lab.nvram().bootEntries.first { $0.description == "Apus A" }
             try lab.expect(entry != nil && status?.bootEntry == entry?.number, "the node names the entry of slot A")
+            let agent = status?.memory?.agentBytes ?? .max
+            lab.timeline.say("  the agent has \(agent / 1_000_000) MB resident")
+            try lab.expect(agent < 25_000_000, "the agent has less than 25 MB resident")
         }
     }
 

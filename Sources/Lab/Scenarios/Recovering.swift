@@ -45,7 +45,7 @@ enum Recovering {
             try lab.machine.start()
             try lab.machine.cutNetwork()
             lab.machine.console.skipToEnd()
-            try lab.waitForConsole("multi-user.target", within: 600)
+            try lab.waitForConsole("Reached target multi-user.target", within: 600)
             let entries = try lab.nvram().bootEntries.map(\.description)
             for name in ["Apus A", "Apus B", "Apus Recovery"] {
                 try lab.expect(entries.count { $0 == name } == 1, "there is one entry '\(name)' again: \(entries)")
@@ -82,9 +82,7 @@ enum Recovering {
                 return status.lastUpgrade?.release == release ? status.lastUpgrade : nil
             }
             try lab.expect(outcome.result == .committed, "the upgrade is committed: \(outcome.reason)")
-            _ = try lab.wait(for: "the server to be told of the firmware", within: 60) {
-                lab.events.first { $0.kind == "firmware" }
-            }
+            try lab.waitForEvent("firmware", containing: "ignored BootNext", within: 60)
         }
     }
 
@@ -96,10 +94,9 @@ enum Recovering {
         let trial = try lab.wait(for: "BootNext in the firmware's memory", within: 900) { try lab.nvram().bootNext }
         lab.machine.powerCut()
         try lab.editNVRAM { $0.set("BootNext", to: trial.littleEndianBytes + [0, 0]) }
-        let last = try lab.node().status?.bootID
+        lab.machine.console.skipToEnd()
         try lab.machine.start()
-        let status = try lab.waitForStatus("a start without the trial", within: 300) { $0.bootID != last }
-        try lab.expect(status.runningSlot == .a, "the firmware went by BootOrder")
+        try lab.waitForConsole("the firmware ignored BootNext", within: 300)
     }
 
     private static func expectEntries(_ lab: Rehearsal) throws {

@@ -58,21 +58,21 @@ enum Upgrading {
 
     private static func upgradeThroughOutage(_ lab: Rehearsal) throws {
         try lab.installedMachine()
+        let rule = ProbationRule(holdSeconds: 20, deadlineSeconds: Int(150 * lab.patience), attempts: 1)
         let release = try lab.step("install the new release, and lose the server as it starts") {
-            let release = try lab.upgrade(
-                to: .second, probation: ProbationRule(holdSeconds: 20, deadlineSeconds: 150, attempts: 1))
+            let release = try lab.upgrade(to: .second, probation: rule)
             let resets = lab.machine.resets
             try lab.waitForReset(moreThan: resets, within: 600)
             lab.stopServer()
             return release
         }
         try lab.step("the probation outlasts its deadline without a server") {
-            try lab.waitForConsole("multi-user.target", within: 300)
+            try lab.waitForConsole("Reached target multi-user.target", within: 300)
             let resets = lab.machine.resets
-            let end = Deadline(seconds: 200)
+            let end = LabClock.seconds + Double(rule.deadlineSeconds) + 30
             _ = try lab.wait(for: "the deadline to pass", within: 260) {
                 try lab.expect(lab.machine.resets == resets, "the node does not give the release up for the outage")
-                return end.isOver ? true : nil
+                return LabClock.seconds > end ? true : nil
             }
         }
         try lab.step("the server comes back, and the upgrade commits") {
