@@ -57,6 +57,18 @@ public enum Wire {
         }
     }
 
+    /// A type as JSON's users call it.
+    private static func name(of type: any Any.Type) -> String {
+        switch type {
+        case is String.Type: "text"
+        case is Bool.Type: "true or false"
+        case is any BinaryInteger.Type: "a whole number"
+        case is any BinaryFloatingPoint.Type: "a number"
+        case is any Collection.Type: "\(type)".hasPrefix("Dictionary") ? "an object" : "a list"
+        default: "a \(type)"
+        }
+    }
+
     private static func sentence(for error: DecodingError) -> String {
         func place(_ path: [any CodingKey]) -> String {
             path.isEmpty ? "the message" : "field '\(path.map(\.stringValue).joined(separator: "."))'"
@@ -65,9 +77,9 @@ public enum Wire {
         case .keyNotFound(let key, let context):
             return "field '\((context.codingPath + [key]).map(\.stringValue).joined(separator: "."))' is missing"
         case .typeMismatch(let type, let context):
-            return "\(place(context.codingPath)) is not a \(type)"
+            return "\(place(context.codingPath)) is not \(name(of: type))"
         case .valueNotFound(let type, let context):
-            return "\(place(context.codingPath)) is null where a \(type) is expected"
+            return "\(place(context.codingPath)) is null where \(name(of: type)) is expected"
         case .dataCorrupted(let context):
             return "\(place(context.codingPath)) is not valid: \(context.debugDescription)"
         @unknown default:

@@ -1,4 +1,5 @@
 import Contract
+import Foundation
 import NIOCore
 import ServiceLifecycle
 
@@ -14,6 +15,9 @@ public enum Problems {
         case let error as IOError where error.errnoCode == 99:
             "this machine does not have the address to listen on; choose another with --address"
         case let error as APIFailure: error.error.message
+        case let error as CocoaError where error.code == .fileWriteOutOfSpace:
+            "there is no room left on the disk; make some, then try again"
+        case let error as CocoaError: error.localizedDescription
         default: "\(error)"
         }
     }

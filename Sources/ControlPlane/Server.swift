@@ -1,4 +1,4 @@
-public import Contract
+import Contract
 import Cryptography
 import Foundation
 import Hummingbird
@@ -43,9 +43,7 @@ public struct Server: Service, CustomStringConvertible {
     init(options: ServerOptions, logger: Logger, now: @escaping @Sendable () -> Int64) throws {
         self.options = options
         self.logger = logger
-        guard (1...16).contains(options.releaseThreshold) else {
-            throw ServerProblem("--release-threshold is a number from 1 to 16")
-        }
+        try options.check()
         OpenFiles.raiseLimit()
         directory = try DataDirectory(creating: options.dataDirectory)
         lock = try directory.lock()
@@ -54,6 +52,8 @@ public struct Server: Service, CustomStringConvertible {
         store = try SQLiteStore(path: directory.database)
         token = try AdminToken(in: directory)
         identity = try ServerIdentity(options: options, authority: authority)
+        // What an operator's client must believe: this machine's `apus` reads it, others get a copy.
+        try DurableFile.write(identity.trust.utf8, to: directory.authorityCertificate, mode: 0o644)
         core = Core(store: store, signals: Signals(), authority: authority, now: now)
     }
 
@@ -74,7 +74,14 @@ public struct Server: Service, CustomStringConvertible {
             core: core, shelf: ReleaseShelf(directory: directory), threshold: options.releaseThreshold)
         try await trustReleaseKeys(releases)
         let address = options.address ?? Self.anyAddress
-        let listening = Listening(expectsBootPort: options.bootPort != nil, onRunning: onRunning)
+        try ListeningCheck.demand(address: address, port: options.port, option: "--port")
+        if let bootPort = options.bootPort {
+            try ListeningCheck.demand(address: address, port: bootPort, option: "--boot-port")
+        }
+        let listening = Listening(expectsBootPort: options.bootPort != nil) { addresses in
+            noteAddress(port: addresses.port)
+            await onRunning(addresses)
+        }
         var services: [any Service] = [
             try application(address: address, releases: releases, listening: listening)
         ]
@@ -99,10 +106,8 @@ public struct Server: Service, CustomStringConvertible {
         try await ServiceGroup(configuration: configuration).run()
     }
 
-    /// What boot artifacts are built with: the endpoint, its CA and the keys that sign releases.
-    public func trust() async throws -> SiteTrust {
-        try await Self.trust(core, options, identity, port: options.port)
-    }
+    /// The endpoint that boot artifacts of this site are given, for an API on that port.
+    public func endpoint(port: Int) -> String { Self.endpoint(options, port: port) }
 
     // MARK: - Parts
 
@@ -184,12 +189,31 @@ public struct Server: Service, CustomStringConvertible {
     private static func trust(
         _ core: Core, _ options: ServerOptions, _ identity: ServerIdentity, port: Int
     ) async throws -> SiteTrust {
-        let host = options.names.first ?? ServerIdentity.localAddresses().first ?? "localhost"
-        let authority = host.contains(":") ? "[\(host)]" : host
-        return SiteTrust(
-            endpoint: options.endpoint ?? "https://\(authority):\(port)", caCertificate: identity.trust,
+        SiteTrust(
+            endpoint: endpoint(options, port: port), caCertificate: identity.trust,
             releaseKeys: try await core.store.read { try $0.releaseKeys() }, threshold: options.releaseThreshold,
             token: nil, network: nil, clockFloorSeconds: core.now())
+    }
+
+    private static func endpoint(_ options: ServerOptions, port: Int) -> String {
+        if let endpoint = options.endpoint { return endpoint }
+        let usual = ServerIdentity.localAddresses().first ?? "localhost"
+        return url(options.names.first ?? options.specificAddress ?? usual, port: port)
+    }
+
+    /// Says in the data directory where the server listens, so that `apus` on this machine needs to be told nothing.
+    private func noteAddress(port: Int) {
+        let given = options.certificateFile == nil ? nil : options.names.first
+        let address = Self.url(given ?? options.specificAddress ?? "localhost", port: port)
+        do {
+            try DurableFile.write((address + "\n").utf8, to: directory.address)
+        } catch {
+            logger.warning("apus on this machine must be told the address", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private static func url(_ host: String, port: Int) -> String {
+        "https://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     }
 
     private func trustReleaseKeys(_ releases: ReleaseService) async throws {

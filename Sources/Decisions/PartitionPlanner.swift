@@ -114,9 +114,9 @@ public enum PartitionPlanner {
         try PlanValidation.checkFit(release, in: request.layout)
     }
 
-    /// FAT32 needs 65525 clusters of at least one sector (Microsoft FAT specification 1.03, "FAT type determination"),
-    /// two FATs of four bytes a cluster and reserved sectors.
-    static func leastFATBytes(sectorSizeBytes: Int) -> UInt64 {
+    /// The least size of a FAT32 partition in bytes: 65525 clusters of at least one sector (Microsoft FAT specification
+    /// 1.03, "FAT type determination"), two FATs of four bytes a cluster and reserved sectors.
+    public static func leastFATBytes(sectorSizeBytes: Int) -> UInt64 {
         let sector = UInt64(sectorSizeBytes)
         let clusters: UInt64 = 65525
         let tables = 2 * ((clusters + 2) * 4 + sector - 1) / sector

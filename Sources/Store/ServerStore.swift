@@ -7,6 +7,15 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     public init(_ description: String) { self.description = description }
 }
 
+/// The disk that the store lies on is full: nothing of the write was kept, and nothing that was there is lost.
+public struct StoreFull: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What to do, as a sentence.
+    public var description: String { "the disk that the database lies on is full; make room there" }
+
+    /// Makes the error.
+    public init() {}
+}
+
 /// Everything that the server remembers.
 ///
 /// Work happens in transactions: either all that a body did is durable when `write` returns, or nothing of it.

@@ -57,12 +57,12 @@ struct Serve: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         LoggingSystem.bootstrap(StreamLogHandler.standardError)
         var logger = Logger(label: "apusd")
-        logger.logLevel = Settings.environment("log-level").flatMap(Logger.Level.init(rawValue:)) ?? .notice
+        logger.logLevel = try Settings.logLevel()
         let options = try options()
         try await reportingProblems {
             let server = try Server(options: options, logger: logger)
             try await server.runUntilSignalled { addresses in
-                print(summary(of: server, options, addresses))
+                print(summary(of: server, addresses))
                 fflush(nil)
             }
             print("apusd has stopped")
@@ -91,13 +91,12 @@ struct Serve: AsyncParsableCommand {
         return options
     }
 
-    private func summary(of server: Server, _ options: ServerOptions, _ addresses: Server.Addresses) -> String {
-        let host = options.names.first ?? options.address ?? "localhost"
-        var lines = [
-            "apusd is running",
-            "  API             https://\(host):\(addresses.port)",
-        ]
+    /// Where everything is. The endpoint is what machines will be told: whoever reads it sees whether it is right.
+    private func summary(of server: Server, _ addresses: Server.Addresses) -> String {
+        let endpoint = server.endpoint(port: addresses.port)
+        var lines = ["apusd is running", "  endpoint        \(endpoint)"]
         if let bootPort = addresses.bootPort {
+            let host = URLComponents(string: endpoint)?.encodedHost ?? "localhost"
             lines.append("  boot artifacts  http://\(host):\(bootPort)/boot/apus-boot.efi")
         }
         lines += [

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Logging
 
 /// Values of options that were not given on the command line.
 enum Settings {
@@ -14,6 +15,16 @@ enum Settings {
     static func list(_ given: [String], _ option: String) -> [String] {
         guard given.isEmpty, let text = environment(option) else { return given }
         return text.split(separator: ",").map(String.init)
+    }
+
+    /// How much the log tells, from `APUSD_LOG_LEVEL`.
+    static func logLevel() throws -> Logger.Level {
+        guard let text = environment("log-level") else { return .notice }
+        guard let level = Logger.Level(rawValue: text.lowercased()) else {
+            let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("APUSD_LOG_LEVEL is one of \(known), not '\(text)'")
+        }
+        return level
     }
 
     /// A port, given or from the environment.

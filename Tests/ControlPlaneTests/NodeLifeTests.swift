@@ -106,5 +106,21 @@ struct PlanOptionsTests {
         #expect(LabelRule.problem([name: value]) != nil)
     }
 
+    @Test func sizesThatNoDiskCanMeetAreRefused() {
+        let impossible: [[String: String]] = [
+            ["apus.disk.minimum-bytes": "20971520", "apus.disk.maximum-bytes": "10485760"],
+            ["apus.disk.maximum-bytes": "1073741824"],
+            ["apus.layout.boot-bytes": "1048576"], ["apus.layout.recovery-bytes": "33554432"],
+        ]
+        for labels in impossible {
+            let problem = LabelRule.problem(labels)
+            #expect(problem?.contains("apus.") == true, "\(labels)")
+        }
+        #expect(
+            LabelRule.problem(["apus.disk.minimum-bytes": "8589934592", "apus.disk.maximum-bytes": "8589934592"]) == nil
+        )
+        #expect(LabelRule.problem(["BAD\u{7}": "x"])?.contains("'BAD'") == true)
+    }
+
     @Test func plainLabelsAreAccepted() { #expect(LabelRule.problem(["rack/row": "7 b", "env": ""]) == nil) }
 }

@@ -122,6 +122,19 @@ struct StoreTests {
         #expect(kept.count == 11)
         #expect(kept.last?.text == "line 9 ..")
         #expect(try await store.read { try $0.logs(node: one.id, after: 0, source: nil, limitBytes: 20) }.count == 2)
+        // Page by page, oldest first, nothing is left out; a piece larger than a page comes alone.
+        for limit in [1, 20, 40] {
+            var read: [LogEntry] = []
+            while true {
+                let last = read.last?.sequence ?? 0
+                let page = try await store.read { [last] in
+                    try $0.logs(node: one.id, after: last, source: nil, limitBytes: limit)
+                }
+                if page.isEmpty { break }
+                read += page
+            }
+            #expect(read == kept)
+        }
         #expect(try await store.read { try $0.logs(node: two.id, after: 0, source: "init", limitBytes: 20) }.count == 1)
         #expect(try await store.read { try $0.logs(node: two.id, after: 0, source: "agent", limitBytes: 20) }.isEmpty)
     }

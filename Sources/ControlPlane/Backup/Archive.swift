@@ -116,7 +116,9 @@ enum ArchiveReader {
         while bytes.count < count, let chunk = try handle.read(upToCount: count - bytes.count), !chunk.isEmpty {
             bytes.append(contentsOf: chunk)
         }
-        guard bytes.count == count else { throw ServerProblem("the backup ends in the middle; use another copy") }
+        guard bytes.count == count else {
+            throw ServerProblem("the file ends in the middle: it is no whole backup of apusd; use another copy")
+        }
         return bytes
     }
 }

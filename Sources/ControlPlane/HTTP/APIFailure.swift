@@ -31,6 +31,10 @@ struct APIFailure: Error, Equatable {
         APIFailure(.badRequest, "malformed", sentence)
     }
 
+    static let diskFull = APIFailure(
+        HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), "disk-full",
+        "the server's disk has no room for this; make room where its data directory lies, then try again")
+
     static func tooLarge(limit: Int) -> APIFailure {
         APIFailure(
             .contentTooLarge, "body-too-large", "the body is larger than the \(limit) bytes that this route accepts")

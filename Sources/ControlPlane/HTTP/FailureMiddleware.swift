@@ -21,6 +21,9 @@ struct FailureMiddleware: RouterMiddleware {
             throw error
         } catch let refusal as Refusal {
             return APIFailure(.forbidden, refusal.rawValue, refusal.message).response
+        } catch let full as StoreFull {
+            context.logger.error("\(full)", metadata: ["route": "\(context.endpointPath ?? "-")"])
+            return APIFailure.diskFull.response
         } catch is Signals.TooManyWaiters {
             return APIFailure(
                 .serviceUnavailable, "busy", "too many requests wait already; try again in a while",

@@ -115,9 +115,7 @@ struct NodeService: Sendable {
 
     /// Takes a piece of log.
     func receive(_ chunk: LogChunk, from id: NodeID) async throws {
-        guard ["init", "agent", "journal"].contains(chunk.source) else {
-            throw APIFailure.malformed("field 'source' is one of init, agent and journal")
-        }
+        try Self.demandSource(chunk.source, "field")
         let text = CleanText.lines(chunk.text, limit: WireLimit.logChunk)
         guard !text.isEmpty else { return }
         let core = core
@@ -146,6 +144,13 @@ struct NodeService: Sendable {
     }
 
     // MARK: - Parts
+
+    /// Refuses a source of logs that there is none of; `place` says where it stood.
+    static func demandSource(_ source: String, _ place: String) throws {
+        guard ["init", "agent", "journal"].contains(source) else {
+            throw APIFailure.malformed("\(place) 'source' is one of init, agent and journal")
+        }
+    }
 
     static func find(_ id: NodeID, _ transaction: any StoreTransaction) throws -> NodeRecord {
         guard let node = try transaction.node(id) else {

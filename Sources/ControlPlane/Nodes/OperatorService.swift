@@ -175,8 +175,9 @@ struct OperatorService: Sendable {
         return command
     }
 
-    /// The newest log of a node after a sequence, once there is some or the time is over.
+    /// A node's log after a sequence, oldest first and as much as fits a reply, once there is some or the time is over.
     func logs(_ id: NodeID, after sequence: Int64, source: String?, waitSeconds: Int64) async throws -> LogList {
+        if let source { try NodeService.demandSource(source, "query parameter") }
         let core = core
         let entries = try await core.poll(.log(id), waitSeconds: waitSeconds) {
             let entries = try await core.store.read { transaction in

@@ -1,4 +1,5 @@
 import Contract
+import Decisions
 
 /// How a node is to be installed, read from its labels: those that begin with `apus.` are the server's own.
 ///
@@ -17,6 +18,29 @@ struct PlanOptions: Equatable {
     init(labels: [String: String]) throws(Problem) {
         for (name, value) in labels.sorted(by: { $0.key < $1.key }) where name.hasPrefix("apus.") {
             try apply(name, value)
+        }
+        try checkSizes()
+    }
+
+    /// Refuses sizes that no disk could ever meet, before a machine is sent to try.
+    private func checkSizes() throws(Problem) {
+        let largest = disk.maximumSizeBytes ?? UInt64.max
+        if let least = disk.minimumSizeBytes, least > largest {
+            throw Problem(
+                message:
+                    "labels 'apus.disk.minimum-bytes' and 'apus.disk.maximum-bytes' leave no disk: \(least) is more "
+                    + "than \(largest)")
+        }
+        let needed = PartitionPlanner.requiredBytes(layout)
+        guard needed <= largest else {
+            throw Problem(
+                message: "the partitions need \(needed) bytes, more than label 'apus.disk.maximum-bytes' allows: plan "
+                    + "smaller ones by labels 'apus.layout…', or a larger disk")
+        }
+        // FAT32 with the usual sectors of 512 bytes; larger sectors are the node's to judge, which knows its disk.
+        let least = PartitionPlanner.leastFATBytes(sectorSizeBytes: 512)
+        for (name, bytes) in [("boot", layout.bootBytes), ("recovery", layout.recoveryBytes)] where bytes < least {
+            throw Problem(message: "label 'apus.layout.\(name)-bytes' is at least \(least), which FAT32 needs")
         }
     }
 
@@ -74,7 +98,9 @@ enum LabelRule {
         guard labels.count <= 64 else { return "a node has at most 64 labels" }
         for (name, value) in labels {
             guard (1...63).contains(name.utf8.count), name.utf8.allSatisfy(isNameByte) else {
-                return "a label's name has 1 to 63 characters of a-z, 0-9, '.', '-', '_' and '/'"
+                return
+                    "label '\(CleanText.line(name, limit: 80))' is no name: 1 to 63 characters of a-z, 0-9, '.', '-', "
+                    + "'_' and '/'"
             }
             guard value.utf8.count <= 255, value.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f })
             else {

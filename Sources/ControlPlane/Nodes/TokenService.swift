@@ -13,7 +13,7 @@ struct TokenService: Sendable {
         }
         guard (1...ServerLimit.tokenLifetimeSeconds).contains(request.lifetimeSeconds) else {
             throw APIFailure(
-                .badRequest, "token-lifetime", "a token holds 1 to \(ServerLimit.tokenLifetimeSeconds) seconds")
+                .badRequest, "token-lifetime", "a token holds 1 second to 10 years (3650 days)")
         }
         if let problem = LabelRule.problem(request.labels) { throw APIFailure(.badRequest, "label", problem) }
         let secret = "apus-join-" + (try Secrets.word(characters: 32))

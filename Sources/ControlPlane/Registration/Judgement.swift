@@ -161,5 +161,5 @@ private func waitingReason(_ evidence: Evidence, expected: Evidence.KnownNode?) 
 
 private func conflictReason(_ twin: Evidence.KnownNode) -> String {
     "it claims the identity of node \(twin.id) with another key: approve it as a node of its own, or first run "
-        + "'apus node reprovision --wipe' or 'apus node retire' for that node"
+        + "'apus node reprovision --wipe-state' or 'apus node retire' for that node"
 }

@@ -52,15 +52,11 @@ enum Upload {
         guard statvfs(DurableFile.parent(of: path), &facts) == 0 else { return }
         let free = UInt64(facts.f_bavail) * UInt64(facts.f_frsize)
         guard free < bytes + (64 << 20) else { return }
-        throw full
+        throw APIFailure.diskFull
     }
 
-    private static let full = APIFailure(
-        HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), "disk-full",
-        "the server's disk has no room for this; make room in its data directory")
-
     private static func failure(_ error: any Error) -> any Error {
-        if let error = error as? FileSystemError, "\(error)".contains("No space left") { return full }
+        if let error = error as? FileSystemError, "\(error)".contains("No space left") { return APIFailure.diskFull }
         return error
     }
 }

@@ -36,7 +36,6 @@ struct Authority: Sendable {
             let text = try issuer.key.pem() + issuer.certificate.pem()
             try DurableFile.write(text.utf8, to: directory.authority)
         }
-        try DurableFile.write(try issuer.certificate.pem().utf8, to: directory.authorityCertificate, mode: 0o644)
     }
 
     /// SHA-256 of the authority's public key, which registrations' challenge codes include.

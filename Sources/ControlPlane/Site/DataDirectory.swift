@@ -9,6 +9,8 @@ struct DataDirectory: Sendable {
     var authority: String { path + "/ca.pem" }
     var authorityCertificate: String { path + "/ca.crt" }
     var adminToken: String { path + "/admin.token" }
+    /// Where the running server listens, for `apus` on the same machine.
+    var address: String { path + "/address" }
     var releases: String { path + "/releases" }
     var staging: String { path + "/staging" }
     var boot: String { path + "/boot" }

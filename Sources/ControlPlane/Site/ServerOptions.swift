@@ -1,3 +1,5 @@
+import Foundation
+
 /// How a server is run. Everything has a default that works.
 public struct ServerOptions: Sendable, Equatable {
     /// Where everything that the server remembers lies.
@@ -27,6 +29,38 @@ public struct ServerOptions: Sendable, Equatable {
 
     /// Makes options for a data directory.
     public init(dataDirectory: String) { self.dataDirectory = dataDirectory }
+
+    /// The address to listen on, where that is one and not all.
+    var specificAddress: String? {
+        guard let address, address != "0.0.0.0", address != "::" else { return nil }
+        return address
+    }
+
+    /// Refuses options that cannot be right, before anything is made.
+    func check() throws {
+        guard (1...16).contains(releaseThreshold) else {
+            throw ServerProblem("--release-threshold is a number from 1 to 16")
+        }
+        if let address, !ServerIdentity.isAddress(address) {
+            throw ServerProblem("'\(address)' is no address: give --address an IPv4 or IPv6 address, not a name")
+        }
+        if let endpoint, !Self.isEndpoint(endpoint) {
+            throw ServerProblem(
+                "'\(endpoint)' is no endpoint: give --endpoint an address such as https://apus.example:8443")
+        }
+        if let serialsFile {
+            guard try DurableFile.read(serialsFile, limit: SerialList.largestBytes) != nil else {
+                throw ServerProblem("there is no file '\(serialsFile)'; --serials takes a list of serial numbers")
+            }
+        }
+    }
+
+    private static func isEndpoint(_ text: String) -> Bool {
+        guard let parts = URLComponents(string: text), parts.scheme == "https", let host = parts.host else {
+            return false
+        }
+        return !host.isEmpty && (parts.path.isEmpty || parts.path == "/") && parts.query == nil && parts.fragment == nil
+    }
 }
 
 /// Why the server cannot run: a sentence that says what to do.

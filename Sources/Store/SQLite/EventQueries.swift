@@ -131,9 +131,9 @@ extension SQLiteTransaction {
             database,
             sql: """
                 SELECT sequence, time, source, text FROM (
-                    SELECT *, SUM(bytes) OVER (ORDER BY sequence DESC) AS total FROM logs
+                    SELECT *, SUM(bytes) OVER (ORDER BY sequence) AS total FROM logs
                     WHERE node = ?1 AND sequence > ?2 AND source = coalesce(?3, source)
-                ) WHERE total <= ?4 ORDER BY sequence
+                ) WHERE total <= ?4 OR total = bytes ORDER BY sequence
                 """,
             arguments: [node.rawValue, sequence, source, limitBytes])
         return try rows.map {

@@ -34,10 +34,16 @@ public final class SQLiteStore: ServerStore {
     }
 
     /// Runs a body that may write, alone; its changes are durable on return, or undone if it throws.
+    ///
+    /// Throws `StoreFull` where the disk has no room for them.
     public func write<Value: Sendable>(
         _ body: @escaping @Sendable (any StoreTransaction) throws -> Value
     ) async throws -> Value {
-        try await pool.write { try body(SQLiteTransaction(database: $0)) }
+        do {
+            return try await pool.write { try body(SQLiteTransaction(database: $0)) }
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            throw StoreFull()
+        }
     }
 
     /// Closes the file; nothing may use the store afterwards.
@@ -60,7 +66,8 @@ public final class SQLiteStore: ServerStore {
             try into.close()
             try from.close()
         } catch {
-            throw StoreError("cannot copy the database '\(source)': \(sentence(error))")
+            let reason = hasRoom(for: source, at: destination) ? sentence(error) : "there is no room for the copy"
+            throw StoreError("cannot copy the database '\(source)' to '\(destination)': \(reason)")
         }
     }
 
@@ -110,6 +117,16 @@ public final class SQLiteStore: ServerStore {
             }
         }
         try manager.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    }
+
+    /// Whether a file would fit beside another, so that a full disk is called that: SQLite's own words are vague here.
+    private static func hasRoom(for source: String, at destination: String) -> Bool {
+        let manager = FileManager.default
+        let folder = URL(fileURLWithPath: destination).deletingLastPathComponent().path
+        guard let free = try? manager.attributesOfFileSystem(forPath: folder)[.systemFreeSize] as? NSNumber,
+            let size = try? manager.attributesOfItem(atPath: source)[.size] as? NSNumber
+        else { return true }
+        return free.int64Value > size.int64Value + 1 << 20
     }
 
     private static func sentence(_ error: any Error) -> String {
