@@ -1,4 +1,5 @@
 public import Contract
+internal import Glibc
 
 /// What every unified kernel image is made of: the folder that `initramfs/build.sh` fills.
 public struct BaseArtifacts: Sendable, Equatable {
@@ -54,6 +55,13 @@ public struct BuildTools: Sendable, Equatable {
     /// The programs in a folder, such as `.out/tools`.
     public init(directory: String) {
         self.init(mkfsErofs: directory + "/mkfs.erofs", ukify: directory + "/ukify")
+    }
+
+    /// Refuses programs that are not there, before a build has done half of its work.
+    func check() throws(PackingError) {
+        for program in [mkfsErofs, ukify] where access(program, X_OK) != 0 {
+            throw .system("cannot run '\(program)': scripts/sysroot.sh makes it, and --tools names its folder")
+        }
     }
 }
 

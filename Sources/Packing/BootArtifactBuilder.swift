@@ -43,6 +43,8 @@ public struct BootArtifactBuilder: Sendable {
         defer { scratch.remove() }
         let partial = scratch.path + "/boot.efi"
         try build(output: partial, scratch: scratch.path)
+        // With a join token in it the artifact is a secret.
+        if trust.token != nil, chmod(partial, 0o600) != 0 { throw .system("cannot protect '\(partial)'") }
         guard rename(partial, output) == 0 else { throw .system("cannot rename to '\(output)'") }
     }
 

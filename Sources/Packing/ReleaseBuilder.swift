@@ -49,9 +49,12 @@ public struct ReleaseBuilder: Sendable {
     ///
     /// - Throws: a `PackingError` that names the step.
     public func build(output: String, progress: @escaping BuildProgress) async throws -> BuiltRelease {
+        try identity.check()
+        guard (1...22).contains(level) else { throw PackingError("zstd's level is 1 to 22, not \(level)") }
         guard !Files.exists(output) else {
             throw PackingError("'\(output)' exists already: remove it, or name another folder")
         }
+        try boot.tools.check()
         try Files.makeParentDirectory(of: output)
         let work = try ScratchDirectory(beside: output)
         defer { work.remove() }

@@ -9,7 +9,7 @@ public struct ReleaseIdentity: Sendable, Equatable {
     public var product: String
     /// The version, for people; the same characters.
     public var releaseVersion: String
-    /// TUF's version of the document, at least 1.
+    /// TUF's version of the document (specification 1.0.34, section 4.3), at least 1: rises with each that is signed.
     public var version: Int64
     /// Rises where older releases must not be installed any more.
     public var epoch: Int64
@@ -20,15 +20,63 @@ public struct ReleaseIdentity: Sendable, Equatable {
 
     /// Makes an identity from its parts.
     public init(
-        product: String, releaseVersion: String, version: Int64 = 1, epoch: Int64 = 0, architecture: Architecture,
+        product: String, releaseVersion: String, version: Int64? = nil, epoch: Int64 = 0, architecture: Architecture,
         expiresSeconds: Int64
     ) {
         self.product = product
         self.releaseVersion = releaseVersion
-        self.version = version
+        self.version = version ?? Self.documentVersion(of: releaseVersion)
         self.epoch = epoch
         self.architecture = architecture
         self.expiresSeconds = expiresSeconds
+    }
+
+    /// The document's version that follows from a release's: its first three numbers, six digits for each after the
+    /// first, so that 1.2.3 becomes 1000002000003; 1 where it begins with no number.
+    ///
+    /// It rises with the release's version and needs no clock, so that building a version again gives the same bytes. A
+    /// first number of 9,000,000 or more, such as a date, stands alone.
+    public static func documentVersion(of releaseVersion: String) -> Int64 {
+        var numbers: [Int64] = []
+        for part in releaseVersion.split(separator: ".", omittingEmptySubsequences: false).prefix(3) {
+            let digits = part.utf8.prefix { (0x30...0x39).contains($0) }
+            guard let number = Int64(String(digits) ?? "") else { break }
+            numbers.append(number)
+            // What follows '3-rc1' counts for nothing.
+            guard digits.count == part.utf8.count else { break }
+        }
+        guard let first = numbers.first else { return 1 }
+        let parts = numbers + [Int64](repeating: 0, count: 3 - numbers.count)
+        guard first < 9_000_000, parts[1] < 1_000_000, parts[2] < 1_000_000 else { return max(1, first) }
+        return max(1, (first * 1_000_000 + parts[1]) * 1_000_000 + parts[2])
+    }
+
+    /// Refuses what could stand in no manifest, before anything is built.
+    public func check() throws(PackingError) {
+        for (name, word) in [("version", releaseVersion), ("product", product)] where !Self.isWord(word) {
+            throw PackingError(
+                "the \(name) '\(word)' is not 1 to 64 letters, digits and . _ + ~ - that begin with a letter or digit")
+        }
+        guard version >= 1 else { throw PackingError("the metadata's version is 1 or more, not \(version)") }
+        guard epoch >= 0 else { throw PackingError("the epoch is 0 or more, not \(epoch)") }
+        guard (0...253_402_300_799).contains(expiresSeconds) else {
+            throw PackingError("a release expires before the year 10000")
+        }
+    }
+
+    private static func isWord(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        guard (1...64).contains(bytes.count), let first = bytes.first, !".-_+~".utf8.contains(first) else {
+            return false
+        }
+        return bytes.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "a")...UInt8(ascii: "z"):
+                true
+            default: ".-_+~".utf8.contains(byte)
+            }
+        }
     }
 }
 

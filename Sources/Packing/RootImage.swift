@@ -41,8 +41,18 @@ public enum RootImage {
                 scratch: scratch)
         case .tar(let path):
             guard Files.exists(path), !Files.isDirectory(path) else { throw PackingError("'\(path)' is not a file") }
+            guard try isTar(path) else {
+                throw PackingError("'\(path)' is no tar archive: unpack it where it is compressed, or give a folder")
+            }
             try erofs(["--tar=f", output, path], product: product, mkfsErofs: mkfsErofs, scratch: scratch)
         }
+    }
+
+    /// Whether a file begins as a tar archive does (POSIX.1-2017, pax, "ustar").
+    private static func isTar(_ path: String) throws(PackingError) -> Bool {
+        let file = try InputFile(path)
+        guard file.sizeBytes >= 512 else { return false }
+        return try file.read(at: 257, count: 5).elementsEqual("ustar".utf8)
     }
 
     private static func erofs(

@@ -30,6 +30,41 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("1.2.3", 1_000_002_000_003), ("1.0", 1_000_000_000_000), ("0.9", 9_000_000),
+        ("2026.11.23", 2_026_000_011_000_023),
+        ("20261123", 20_261_123), ("1.2.3-rc1", 1_000_002_000_003), ("1.beta.3", 1_000_000_000_000), ("test", 1),
+        ("0", 1),
+        ("1.9999999", 1), ("99999999999999999999", 1), ("1.2.3.4", 1_000_002_000_003),
+    ])
+    func documentVersionFollowsTheReleases(_ version: String, _ number: Int64) {
+        #expect(ReleaseIdentity.documentVersion(of: version) == number)
+    }
+
+    @Test func laterReleasesHaveLaterDocuments() {
+        let versions = ["0.1", "0.9.9", "0.10", "1.0", "1.0.1", "1.2", "1.10", "2.0", "2026.1"]
+        let numbers = versions.map { ReleaseIdentity.documentVersion(of: $0) }
+        #expect(numbers == numbers.sorted())
+        #expect(Set(numbers).count == numbers.count)
+    }
+
+    @Test func identityIsRefusedBeforeAnythingIsBuilt() throws {
+        func identity(_ version: String, product: String = "p", number: Int64? = nil, epoch: Int64 = 0)
+            -> ReleaseIdentity
+        {
+            ReleaseIdentity(
+                product: product, releaseVersion: version, version: number, epoch: epoch, architecture: .amd64,
+                expiresSeconds: 2_000_000_000)
+        }
+        try identity("1.0~rc+1_a-b").check()
+        for wrong in ["", "a b", "../x", "-1", String(repeating: "1", count: 65), "ä"] {
+            #expect(throws: PackingError.self) { try identity(wrong).check() }
+            #expect(throws: PackingError.self) { try identity("1", product: wrong).check() }
+        }
+        #expect(throws: PackingError.self) { try identity("1", number: 0).check() }
+        #expect(throws: PackingError.self) { try identity("1", epoch: -1).check() }
+    }
+
     @Test func aDamagedCacheIsNotBelieved() async throws {
         let fixture = try PackingFixture()
         _ = try await fixture.pack(into: "one", cache: fixture.path("cache"))
