@@ -40,50 +40,67 @@ public final class OperatorClient {
     public func node(_ id: NodeID) throws -> NodeView { try get(NodeView.self, "/v1/nodes/\(id)") }
 
     /// Admits a pending node whose code was compared.
-    public func approve(_ id: NodeID, code: String) throws {
-        try post("/v1/nodes/\(id)/approve", ApprovalRequest(code: code))
+    @discardableResult
+    public func approve(_ id: NodeID, code: String) throws -> NodeView {
+        try post(NodeView.self, "/v1/nodes/\(id)/approve", ApprovalRequest(code: code))
     }
 
     /// Sets labels; a nil value removes.
-    public func label(_ id: NodeID, _ labels: [String: String?]) throws {
-        try post("/v1/nodes/\(id)/labels", LabelRequest(labels: labels))
+    @discardableResult
+    public func label(_ id: NodeID, _ labels: [String: String?]) throws -> NodeView {
+        try post(NodeView.self, "/v1/nodes/\(id)/labels", LabelRequest(labels: labels))
     }
 
     /// Retires a node for good.
-    public func retire(_ id: NodeID) throws { try post("/v1/nodes/\(id)/retire", Empty()) }
+    @discardableResult
+    public func retire(_ id: NodeID) throws -> NodeView { try post(NodeView.self, "/v1/nodes/\(id)/retire", Empty()) }
 
     /// Has a node provisioned again.
-    public func reprovision(_ id: NodeID, wipeState: Bool) throws {
-        try post("/v1/nodes/\(id)/reprovision", CommandRequest(kind: .reprovision, wipeState: wipeState))
+    @discardableResult
+    public func reprovision(_ id: NodeID, wipeState: Bool) throws -> NodeCommand {
+        let request = CommandRequest(kind: .reprovision, wipeState: wipeState)
+        return try post(NodeCommand.self, "/v1/nodes/\(id)/reprovision", request)
     }
 
     /// Sets the release that a node should run.
-    public func upgrade(_ id: NodeID, to release: Digest256, probation: ProbationRule? = nil) throws {
-        try post("/v1/nodes/\(id)/upgrade", UpgradeRequest(release: release, probation: probation))
+    @discardableResult
+    public func upgrade(_ id: NodeID, to release: Digest256, probation: ProbationRule? = nil) throws -> NodeView {
+        let request = UpgradeRequest(release: release, probation: probation)
+        return try post(NodeView.self, "/v1/nodes/\(id)/upgrade", request)
     }
 
     /// Asks a node to do something once.
-    public func command(_ id: NodeID, _ kind: NodeCommand.Kind) throws {
-        try post("/v1/nodes/\(id)/commands", CommandRequest(kind: kind))
+    @discardableResult
+    public func command(_ id: NodeID, _ kind: NodeCommand.Kind) throws -> NodeCommand {
+        try post(NodeCommand.self, "/v1/nodes/\(id)/commands", CommandRequest(kind: kind))
     }
 
     /// Takes a node out of service, or back into it.
-    public func maintenance(_ id: NodeID, enabled: Bool, reason: String?) throws {
-        try post("/v1/nodes/\(id)/maintenance", MaintenanceRequest(enabled: enabled, reason: reason))
+    @discardableResult
+    public func maintenance(_ id: NodeID, enabled: Bool, reason: String?) throws -> NodeView {
+        let request = MaintenanceRequest(enabled: enabled, reason: reason)
+        return try post(NodeView.self, "/v1/nodes/\(id)/maintenance", request)
     }
 
-    /// Log pieces after `after`, of one source or of all, waiting up to `waitSeconds` for the first.
+    /// All log pieces after `after`, of one source or of all, fetched page by page; the first page is waited for up to
+    /// `waitSeconds`.
     public func logs(_ id: NodeID, after: Int64 = 0, source: String? = nil, waitSeconds: Int = 0) throws -> [LogEntry] {
-        let filter = source.map { "&source=\($0)" } ?? ""
-        let path = "/v1/nodes/\(id)/logs?after=\(after)\(filter)&waitSeconds=\(waitSeconds)"
-        return try get(LogList.self, path, limitBytes: 64 << 20, timeoutSeconds: waitSeconds + 30).entries
+        var entries: [LogEntry] = []
+        while true {
+            let filter = source.map { "&source=\($0)" } ?? ""
+            let wait = entries.isEmpty ? waitSeconds : 0
+            let path = "/v1/nodes/\(id)/logs?after=\(entries.last?.sequence ?? after)\(filter)&waitSeconds=\(wait)"
+            let page = try get(LogList.self, path, timeoutSeconds: wait + 30).entries
+            guard !page.isEmpty else { return entries }
+            entries += page
+        }
     }
 
     /// Events after `after`, of one node or of all, waiting up to `waitSeconds` for the first.
     public func events(after: Int64 = 0, node: NodeID? = nil, waitSeconds: Int = 0) throws -> [Event] {
         let filter = node.map { "&node=\($0)" } ?? ""
         let path = "/v1/events?after=\(after)&waitSeconds=\(waitSeconds)\(filter)"
-        return try get(EventList.self, path, limitBytes: 16 << 20, timeoutSeconds: waitSeconds + 30).events
+        return try get(EventList.self, path, timeoutSeconds: waitSeconds + 30).events
     }
 
     /// The number of the newest event, 0 where there is none; fetched page by page.
@@ -98,46 +115,58 @@ public final class OperatorClient {
 
     /// Makes a join token; only this reply has its secret.
     public func createToken(_ request: TokenRequest) throws -> TokenView {
-        try Wire.decode(TokenView.self, from: try send("POST", "/v1/tokens", try Wire.encode(request)))
+        try post(TokenView.self, "/v1/tokens", request)
     }
 
     /// Revokes a join token.
-    public func revokeToken(_ id: String) throws { try post("/v1/tokens/\(id)/revoke", Empty()) }
+    @discardableResult
+    public func revokeToken(_ id: String) throws -> TokenView {
+        try post(TokenView.self, "/v1/tokens/\(id)/revoke", Empty())
+    }
 
     /// All published releases.
     public func releases() throws -> [ReleaseView] { try get(ReleaseList.self, "/v1/releases").releases }
 
     /// Has new nodes installed with a release.
-    public func makeDefault(_ release: Digest256) throws { try post("/v1/releases/\(release)/default", Empty()) }
+    @discardableResult
+    public func makeDefault(_ release: Digest256) throws -> ReleaseView {
+        try post(ReleaseView.self, "/v1/releases/\(release)/default", Empty())
+    }
 
     /// The keys whose signature makes a release publishable.
     public func releaseKeys() throws -> ReleaseKeyList { try get(ReleaseKeyList.self, "/v1/release-keys") }
 
     /// Lets releases signed by `key` be published.
-    public func trust(_ key: ReleaseKey) throws { try post("/v1/release-keys", key) }
+    @discardableResult
+    public func trust(_ key: ReleaseKey) throws -> ReleaseKeyList {
+        try post(ReleaseKeyList.self, "/v1/release-keys", key)
+    }
 
     /// What a boot artifact of this site is built with.
     public func trust() throws -> SiteTrust { try get(SiteTrust.self, "/v1/trust") }
 
     // MARK: - Plumbing
 
+    /// The largest reply that is accepted, in bytes.
+    static let replyLimitBytes = 16 << 20
+
     private struct Empty: Encodable {}
 
     func get<Value: Decodable>(
-        _ type: Value.Type, _ path: String, limitBytes: Int = 16 << 20, timeoutSeconds: Int = 60
+        _ type: Value.Type, _ path: String, limitBytes: Int = replyLimitBytes, timeoutSeconds: Int = 60
     ) throws -> Value {
         let reply = try http.request(
             "GET", endpoint + path, headers: [.bearer(token)], limitBytes: limitBytes, timeoutSeconds: timeoutSeconds)
         return try Wire.decode(type, from: reply.body, limit: limitBytes)
     }
 
-    func post(_ path: String, _ body: some Encodable) throws {
-        _ = try send("POST", path, try Wire.encode(body))
-    }
-
-    @discardableResult
-    func send(_ method: String, _ path: String, _ body: [UInt8]) throws -> [UInt8] {
-        try http.request(method, endpoint + path, headers: [.bearer(token), .json], body: body).body
+    func post<Value: Decodable>(
+        _ type: Value.Type, _ path: String, _ body: some Encodable, timeoutSeconds: Int = 60
+    ) throws -> Value {
+        let reply = try http.request(
+            "POST", endpoint + path, headers: [.bearer(token), .json], body: try Wire.encode(body),
+            limitBytes: Self.replyLimitBytes, timeoutSeconds: timeoutSeconds)
+        return try Wire.decode(type, from: reply.body, limit: Self.replyLimitBytes)
     }
 
     /// Sends a file as the body, piece by piece.

@@ -5,20 +5,26 @@ import Glibc
 extension OperatorClient {
     /// Uploads a built release, whose three files are in `directory`, and publishes it under its name.
     ///
-    /// `onProgress` is told the file and how many of how many bytes were sent. A file that the server already has in
-    /// full is sent again all the same: publishing is rare, and the server checks what it gets.
+    /// One that is published already needs no upload and never changes: then it is only returned. `onProgress` is told
+    /// the file and how many of how many bytes were sent.
+    @discardableResult
     public func publish(
         directory: String, name: Digest256, onProgress: (String, UInt64, UInt64) -> Void = { _, _, _ in }
-    ) throws {
+    ) throws -> ReleaseView {
+        if let known = try releases().first(where: { $0.name == name }) { return known }
         for file in ["manifest.json", "frames", "pack"] {
             try upload("/v1/releases/\(name)/\(file)", file: "\(directory)/\(file)") { onProgress(file, $0, $1) }
         }
-        try post("/v1/releases/\(name)/publish", [String: String]())
+        // The server reads and hashes the whole pack before it answers.
+        return try post(
+            ReleaseView.self, "/v1/releases/\(name)/publish", [String: String](), timeoutSeconds: 600)
     }
 
-    /// Gives the server the boot artifact that it serves to machines that start from the network.
-    public func putBootArtifact(path: String, onProgress: (UInt64, UInt64) -> Void = { _, _ in }) throws {
-        try upload("/v1/boot-artifact", file: path, onProgress: onProgress)
+    /// Gives the server the boot artifact that it serves to machines of an architecture that start from the network.
+    public func putBootArtifact(
+        path: String, architecture: Architecture = .current, onProgress: (UInt64, UInt64) -> Void = { _, _ in }
+    ) throws {
+        try upload("/v1/boot-artifact?architecture=\(architecture.rawValue)", file: path, onProgress: onProgress)
     }
 }
 

@@ -12,12 +12,12 @@ struct Apus: AsyncParsableCommand {
             --token-file, APUS_TOKEN_FILE or APUS_TOKEN. Where none of these is given and this machine runs apusd, \
             its own are used.
 
-            Exit codes: 0 done, 1 refused or failed, 64 wrong usage, 69 the server cannot be reached, 77 the server \
-            does not accept the token. docs/cli.md has the whole list.
+            Exit codes: 0 done, 1 refused or failed, 64 wrong usage, 69 the server cannot be reached or is not to be \
+            trusted, 77 the server does not accept the token. docs/cli.md has examples of every command.
             """,
         version: "0.1.0",
         subcommands: [
-            NodeCommands.self, TokenCommands.self, ReleaseCommands.self, BootArtifactCommand.self,
-            USBImageCommand.self, LabCommand.self, DemoCommand.self,
+            NodeCommands.self, TokenCommands.self, ReleaseCommands.self, SiteCommand.self,
+            BootArtifactCommand.self, USBImageCommand.self, LabCommand.self, DemoCommand.self,
         ])
 }

@@ -62,12 +62,16 @@ struct BuildOptions: ParsableArguments {
         return try readTrust(site)
     }
 
-    private func secureBoot() throws -> SecureBootKey? {
-        switch (secureBootKey, secureBootCertificate) {
-        case (let key?, let certificate?): return SecureBootKey(key: key, certificate: certificate)
-        case (nil, nil): return nil
-        default: throw ValidationError("--secure-boot-key and --secure-boot-certificate belong together: give both")
+    func validate() throws {
+        guard (secureBootKey == nil) == (secureBootCertificate == nil) else {
+            throw ValidationError("--secure-boot-key and --secure-boot-certificate belong together: give both")
         }
+    }
+
+    private func secureBoot() throws -> SecureBootKey? {
+        guard let key = secureBootKey, let certificate = secureBootCertificate else { return nil }
+        for path in [key, certificate] { _ = try read(path, limit: 64 << 10) }
+        return SecureBootKey(key: key, certificate: certificate)
     }
 
     /// `SOURCE_DATE_EPOCH` (reproducible-builds.org), or 1 January 2025, so that equal inputs give equal bytes.
@@ -112,7 +116,14 @@ struct ReleaseBuild: AsyncParsableCommand {
     @Option(help: "The epoch: nodes never go to a lower one.")
     var epoch: Int64 = 0
 
-    @Option(help: "How many days the release may be installed.")
+    @Option(
+        help: """
+            The metadata's own version, as The Update Framework counts it: higher for each document that is signed. \
+            Without it, it follows from --version: 1.2.3 gives 1000002000003. Give a higher one to sign a version anew.
+            """)
+    var metadataVersion: Int64?
+
+    @Option(help: "How many days the release may be installed, counted from SOURCE_DATE_EPOCH or 1 January 2025.")
     var expiresDays: Int64 = 3650
 
     @Option(help: "zstd's level, 1 to 22.")
@@ -127,16 +138,33 @@ struct ReleaseBuild: AsyncParsableCommand {
     @OptionGroup var parts: BuildOptions
     @OptionGroup var show: OutputOptions
 
+    func validate() throws {
+        guard (1...1_000_000).contains(expiresDays) else {
+            throw ValidationError("--expires-days is a number from 1 to 1000000")
+        }
+        guard (1...22).contains(level) else { throw ValidationError("--level is zstd's, a number from 1 to 22") }
+        do {
+            try identity.check()
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+
     func run() async throws {
         try await reporting {
             let progress = ProgressLine(isQuiet: quiet || show.json)
+            defer { progress.end() }
             let target = output ?? ".out/releases/\(version)"
+            let given = try source(root)
             let scratch = try overlay.isEmpty ? nil : Overlaid(root: root, overlays: overlay, beside: target)
             defer { scratch?.remove() }
             let boot = try parts.builder()
+            if boot.trust.token != nil {
+                note("the site file has a join token, and releases are no secret: leave it out, nodes keep their key")
+            }
             let keyPath = try key ?? Self.usualKeyPath()
             var builder = ReleaseBuilder(
-                root: try source(scratch?.path ?? root), boot: boot, identity: identity,
+                root: scratch.map { .tar($0.path) } ?? given, boot: boot, identity: identity,
                 signingKeys: [.ed25519(try KeyFile.loadOrCreate(keyPath))])
             builder.extraSlotSegments = slotSegments
             builder.extraSlotArguments = slotArguments
@@ -155,9 +183,9 @@ struct ReleaseBuild: AsyncParsableCommand {
     }
 
     private var identity: ReleaseIdentity {
-        // The manifest's own version grows with time, so that a replayed older document can be told apart.
         ReleaseIdentity(
-            product: product, releaseVersion: version, epoch: epoch, architecture: parts.architecture,
+            product: product, releaseVersion: version, version: metadataVersion, epoch: epoch,
+            architecture: parts.architecture,
             expiresSeconds: max(BuildOptions.sourceDateSeconds, 1_735_689_600) + expiresDays * 86400)
     }
 
@@ -197,19 +225,29 @@ struct Overlaid {
     let path: String
 
     init(root: String, overlays: [String], beside output: String) throws {
+        var isFolder: ObjCBool = false
+        guard !FileManager.default.fileExists(atPath: root, isDirectory: &isFolder) || !isFolder.boolValue else {
+            throw Failure("--overlay lays files over a tar archive, and '\(root)' is a folder: copy them into it")
+        }
         path = output + ".root-\(getpid()).tar"
         let parent = URL(fileURLWithPath: output).deletingLastPathComponent().path
         try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
-        try Self.run(["cp", "--reflink=auto", root, path])
-        for overlay in overlays {
-            // Later entries win; owners and times are fixed, so that equal overlays give equal releases.
-            try Self.run(
-                [
-                    "tar", "--append", "--file", path, "--owner=0", "--group=0", "--numeric-owner",
-                    "--mtime=@1735689600",
-                    "--sort=name", "--directory", overlay, "--",
-                ] + (try Self.parts(of: overlay)))
+        do {
+            try Self.run(["cp", "--reflink=auto", root, path])
+            for overlay in overlays { try Self.append(overlay, to: path) }
+        } catch {
+            remove()
+            throw error
         }
+    }
+
+    /// Later entries win; owners and times are fixed, so that equal overlays give equal releases.
+    private static func append(_ overlay: String, to path: String) throws {
+        let options = [
+            "--append", "--file", path, "--owner=0", "--group=0", "--numeric-owner", "--mtime=@1735689600",
+            "--sort=name", "--directory", overlay, "--",
+        ]
+        try run(["tar"] + options + parts(of: overlay))
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: path) }
@@ -218,7 +256,9 @@ struct Overlaid {
     ///
     /// A folder that stands where a merged-/usr system has a link would replace the link and all that is behind it.
     private static func parts(of overlay: String) throws -> [String] {
-        let names = try FileManager.default.contentsOfDirectory(atPath: overlay).sorted()
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: overlay).sorted() else {
+            throw Failure("cannot read the overlay '\(overlay)': is it a folder, and may you read it?")
+        }
         for name in names where name == "bin" || name == "sbin" || name.hasPrefix("lib") {
             throw Failure("'\(overlay)/\(name)' would replace the root's link to usr/\(name): move it there")
         }
@@ -249,7 +289,7 @@ struct ReleaseCheck: ParsableCommand {
 
     func run() throws {
         try reporting {
-            let trusted = try Wire.decode(ReleaseKey.self, from: try read(key, limit: 64 << 10))
+            let trusted = try readKey(key)
             let progress = ProgressLine(isQuiet: output.json)
             let manifest = try ReleaseChecker.check(directory: directory, keys: [trusted], threshold: 1) {
                 progress.show("check", $0, $1)
@@ -264,7 +304,11 @@ struct ReleaseCheck: ParsableCommand {
 
 struct BootArtifactCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "boot-artifact", abstract: "Builds the image that machines start from the network or a stick.")
+        commandName: "boot-artifact", abstract: "Builds the image that machines start from the network or a stick.",
+        discussion: """
+            With --site it is built for that site; with --upload and no --site, for the server's own, as 'apus site' \
+            shows it. With neither it believes nobody, and takes all from the apus.json of the stick that it is on.
+            """)
     @Option(help: "The file to make.", completion: .file())
     var output = ".out/apus-boot.efi"
     @Option(help: "Put the endpoint on the signed kernel command line.")
@@ -279,12 +323,19 @@ struct BootArtifactCommand: ParsableCommand {
 
     func run() throws {
         try reporting {
+            let api = upload ? try connection.open() : nil
             var builder = try parts.builder()
+            if parts.site == nil, let api { builder.trust = try api.trust() }
             builder.endpoint = endpoint
             builder.extraArguments = arguments
             try builder.build(output: output)
             let notes = try parts.budget?.check([output]) ?? []
-            if upload { try connection.open().putBootArtifact(path: output) }
+            let progress = ProgressLine(isQuiet: show.json)
+            defer { progress.end() }
+            try api?.putBootArtifact(path: output, architecture: parts.architecture) {
+                progress.show("upload the boot artifact", $0, $1)
+            }
+            progress.end()
             try show.show(["path": output]) { (["the boot artifact is '\(output)'"] + notes).joined(separator: "\n") }
         }
     }

@@ -24,106 +24,125 @@ struct Connection: ParsableArguments {
 
     /// Connects; nothing is sent yet.
     func open() throws -> OperatorClient {
-        let environment = ProcessInfo.processInfo.environment
-        let folder = data ?? Connection.localDataFolder
-        let address = server ?? environment["APUS_SERVER"] ?? localAddress(folder)
-        guard let address else {
+        let environment = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
+        let local = LocalServer(folder: data ?? LocalServer.usualFolder(environment))
+        if let data, server == nil, !local.isReadable {
+            throw Failure("'\(data)' is no data folder of apusd that you may read: give --data another, or --server")
+        }
+        // A folder that was named on the command line goes before the environment, as every option does.
+        let named = data == nil ? nil : local
+        guard let address = server ?? named?.address ?? environment["APUS_SERVER"] ?? local.address else {
             throw Failure(
                 "no server is named: give --server or APUS_SERVER, or run this where apusd's data folder is readable")
         }
+        let endpoint = try Self.endpoint(address)
         return try OperatorClient(
-            endpoint: address, caCertificate: try certificate(environment, folder),
-            token: try token(environment, folder))
+            endpoint: endpoint, caCertificate: try certificate(environment, named: named, local: local),
+            token: try token(environment, named: named, local: local))
     }
 
-    private func certificate(_ environment: [String: String], _ folder: String) throws -> String {
-        if let path = ca ?? environment["APUS_CA"] { return try text(path, "the CA certificate") }
-        guard let own = try? String(contentsOfFile: folder + "/ca.crt", encoding: .utf8) else {
-            throw Failure("the server's CA certificate is not known: give --ca FILE or APUS_CA")
+    /// An address as `https://HOST:PORT`; without a scheme, https is meant.
+    static func endpoint(_ address: String) throws -> String {
+        let text = address.contains("://") ? address : "https://" + address
+        guard let parts = URLComponents(string: text), let host = parts.host, !host.isEmpty else {
+            throw Misuse("'\(address)' is no server's address: write https://HOST:PORT")
+        }
+        guard parts.scheme?.lowercased() == "https" else {
+            throw Misuse("the server's address begins with https://, not with '\(parts.scheme ?? "")://'")
+        }
+        guard parts.path.isEmpty || parts.path == "/", parts.query == nil, parts.fragment == nil, parts.user == nil
+        else {
+            throw Misuse("'\(address)' is more than a server's address: write https://HOST:PORT")
+        }
+        return text.hasSuffix("/") ? String(text.dropLast()) : text
+    }
+
+    private func certificate(
+        _ environment: [String: String], named: LocalServer?, local: LocalServer
+    ) throws -> String {
+        if ca == nil, let own = named?.certificate { return own }
+        if let path = ca ?? environment["APUS_CA"] {
+            let found = try text(path, "the CA certificate")
+            guard found.contains("-----BEGIN CERTIFICATE-----") else {
+                throw Failure("'\(path)' has no certificate in PEM: give the file 'ca.crt' of the server's data folder")
+            }
+            return found
+        }
+        guard let own = local.certificate else {
+            throw Failure(
+                "the server's CA certificate is not known: give --ca or APUS_CA the file 'ca.crt' of its data folder")
         }
         return own
     }
 
-    private func token(_ environment: [String: String], _ folder: String) throws -> String {
+    private func token(
+        _ environment: [String: String], named: LocalServer?, local: LocalServer
+    ) throws -> String {
         let found: String
         if let path = tokenFile {
             found = try text(path, "the token")
+        } else if let own = named?.token {
+            found = own
         } else if let secret = environment["APUS_TOKEN"] {
             found = secret
         } else if let path = environment["APUS_TOKEN_FILE"] {
             found = try text(path, "the token")
-        } else if let own = try? String(contentsOfFile: folder + "/admin.token", encoding: .utf8) {
+        } else if let own = local.token {
             found = own
         } else {
-            throw Failure("no operator's token is known: give --token-file FILE, APUS_TOKEN_FILE or APUS_TOKEN")
+            throw Failure(
+                "no operator's token is known: give --token-file or APUS_TOKEN_FILE the file 'admin.token' of the "
+                    + "server's data folder, or the token itself in APUS_TOKEN")
         }
         let token = found.filter { !$0.isWhitespace }
-        guard !token.isEmpty else { throw Failure("the operator's token is empty") }
+        guard !token.isEmpty else { throw Failure("the operator's token is empty: see 'admin.token' at the server") }
         return token
     }
 
     private func text(_ path: String, _ what: String) throws -> String {
         do {
-            return try String(contentsOfFile: path, encoding: .utf8)
+            return String(decoding: try read(path, limit: 256 << 10), as: UTF8.self)
         } catch {
-            throw Failure("cannot read \(what) in '\(path)': does the file exist, and may you read it?")
+            throw Failure("\(what): \(error)")
         }
     }
+}
 
-    private func localAddress(_ folder: String) -> String? {
-        FileManager.default.isReadableFile(atPath: folder + "/admin.token") ? "https://localhost:8443" : nil
+/// What the data folder of an `apusd` on this machine tells whoever may read it.
+struct LocalServer {
+    let folder: String
+
+    /// Whether it is a data folder, and readable.
+    var isReadable: Bool { token != nil && certificate != nil }
+
+    /// Where that server listens: it says so itself while it runs, and where it said nothing yet it is the usual port.
+    var address: String? {
+        guard isReadable else { return nil }
+        let said = text("address")?.filter { !$0.isWhitespace } ?? ""
+        return said.isEmpty ? "https://localhost:8443" : said
     }
+
+    var certificate: String? { text("ca.crt") }
+
+    var token: String? { text("admin.token") }
+
+    private func text(_ name: String) -> String? { try? String(contentsOfFile: folder + "/" + name, encoding: .utf8) }
 
     /// Where apusd keeps its data unless told otherwise.
-    private static var localDataFolder: String {
-        geteuid() == 0 ? "/var/lib/apusd" : NSHomeDirectory() + "/.local/share/apusd"
+    static func usualFolder(_ environment: [String: String]) -> String {
+        if geteuid() == 0 { return "/var/lib/apusd" }
+        return (environment["XDG_DATA_HOME"] ?? NSHomeDirectory() + "/.local/share") + "/apusd"
     }
 }
 
-/// A failure told in one sentence.
-struct Failure: Error, CustomStringConvertible {
-    var description: String
-
-    init(_ description: String) { self.description = description }
-}
-
-/// Exit codes beside 0, 1 and 64 (`EX_USAGE`), after sysexits(3).
-enum ExitStatus {
-    /// The server cannot be reached or is not to be trusted (`EX_UNAVAILABLE`).
-    static let unreachable = ExitCode(69)
-    /// The server does not accept the token (`EX_NOPERM`).
-    static let notPermitted = ExitCode(77)
-}
-
-/// Runs a command's work; what fails becomes one sentence on standard error, and the exit code that fits.
-func reporting<Value>(_ body: () throws -> Value) throws -> Value {
-    do {
-        return try body()
-    } catch {
-        throw exit(for: error)
-    }
-}
-
-/// `reporting` for work that suspends.
-func reporting<Value>(_ body: () async throws -> Value) async throws -> Value {
-    do {
-        return try await body()
-    } catch {
-        throw exit(for: error)
-    }
-}
-
-private func exit(for error: any Error) -> any Error {
-    if error is ExitCode || error is ValidationError || error is CleanExit { return error }
-    FileHandle.standardError.write(Data("apus: \(sentence(for: error))\n".utf8))
-    switch error as? FetchError {
-    case .unreachable, .untrusted, .handshake, .timeout, .interrupted: return ExitStatus.unreachable
-    case .status(401, _), .status(403, _): return ExitStatus.notPermitted
-    default: return ExitCode.failure
-    }
-}
-
-private func sentence(for error: any Error) -> String {
-    if case .status(_, let reply?)? = error as? FetchError { return reply.message }
-    return "\(error)"
+/// Reads a file of at most `limit` bytes.
+func read(_ path: String, limit: Int) throws -> [UInt8] {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue,
+        let handle = FileHandle(forReadingAtPath: path)
+    else { throw Failure("cannot read '\(path)': does the file exist, and may you read it?") }
+    defer { try? handle.close() }
+    let data = try handle.read(upToCount: limit + 1) ?? Data()
+    guard data.count <= limit else { throw Failure("'\(path)' is larger than the \(limit) bytes that are accepted") }
+    return Array(data)
 }

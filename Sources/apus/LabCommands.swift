@@ -34,7 +34,7 @@ struct LabCommand: ParsableCommand {
     @Argument(help: "Scenarios by name, or 'all'.", completion: .list(Scenario.all.map(\.name) + ["all"]))
     var scenarios: [String] = []
 
-    @Flag(help: "List the scenarios.")
+    @Flag(help: "List the scenarios; with --json as JSON.")
     var list = false
 
     @Option(help: "Look at the disk and the boot entries that a finished scenario left behind.")
@@ -50,10 +50,13 @@ struct LabCommand: ParsableCommand {
     var prepare: String?
 
     @OptionGroup var options: LabOptions
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
         if list || (scenarios.isEmpty && inside == nil && inspect == nil && prepare == nil) {
-            return print(table(["SCENARIO", "WHAT IT SHOWS"], Scenario.all.map { [$0.name, $0.summary] }, none: ""))
+            return try output.show(Scenario.all.map { ["name": $0.name, "summary": $0.summary] }) {
+                table(["SCENARIO", "WHAT IT SHOWS"], Scenario.all.map { [$0.name, $0.summary] }, none: "")
+            }
         }
         let status = try reporting { () -> Int32 in
             let paths = try options.paths()

@@ -1,107 +1,96 @@
 import ArgumentParser
 import Contract
+import Fetch
 import Foundation
 import Operator
 
-struct NodeReboot: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "reboot", abstract: "Restarts a node.")
-    @OptionGroup var argument: NodeArgument
-    @OptionGroup var connection: Connection
-    @OptionGroup var output: OutputOptions
-
-    func run() throws { try ask(argument, connection, output, .reboot, "will restart") }
-}
-
-struct NodePowerOff: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "poweroff", abstract: "Switches a node off.")
-    @OptionGroup var argument: NodeArgument
-    @OptionGroup var connection: Connection
-    @OptionGroup var output: OutputOptions
-
-    func run() throws { try ask(argument, connection, output, .powerOff, "will switch itself off") }
-}
-
-struct NodeForgive: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "clear-quarantine", abstract: "Lets a node try versions again that failed on it.")
-    @OptionGroup var argument: NodeArgument
-    @OptionGroup var connection: Connection
-    @OptionGroup var output: OutputOptions
-
-    func run() throws { try ask(argument, connection, output, .clearQuarantine, "will forget its quarantine") }
-}
-
-private func ask(
-    _ argument: NodeArgument, _ connection: Connection, _ output: OutputOptions, _ kind: NodeCommand.Kind,
-    _ what: String
-) throws {
-    try reporting {
-        let api = try connection.open()
-        let node = try argument.find(api)
-        try api.command(node.id, kind)
-        try output.show(Done(done: kind.rawValue)) { "node \(node.id) \(what)" }
-    }
-}
-
-struct NodeMaintenance: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "maintenance", abstract: "Takes a node out of service, or with --end back into it.")
-    @OptionGroup var argument: NodeArgument
-    @Flag(help: "Take it back into service.")
-    var end = false
-    @Option(help: "Why, for other operators.")
-    var reason: String?
-    @OptionGroup var connection: Connection
-    @OptionGroup var output: OutputOptions
-
-    func run() throws {
-        try reporting {
-            let api = try connection.open()
-            let node = try argument.find(api)
-            try api.maintenance(node.id, enabled: !end, reason: reason)
-            try output.show(Done(done: "maintenance")) {
-                "node \(node.id) is \(end ? "back in service" : "out of service")"
-            }
-        }
-    }
+/// Where a piece of a node's log comes from.
+enum LogSource: String, ExpressibleByArgument, CaseIterable {
+    case `init`
+    case agent
+    case journal
 }
 
 struct NodeLogs: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "logs", abstract: "Prints a node's log, as far as the server has it.")
-    @OptionGroup var argument: NodeArgument
+        commandName: "logs", abstract: "Prints a node's log, as far as the server has it.",
+        discussion: "The server keeps the newest 4 MiB of each node.")
+    @OptionGroup var options: NodeOptions
     @Option(help: "Only this source: init, agent or journal.")
-    var source: String?
-    @Flag(help: "Ask the node for the newest lines of its journal first.")
+    var source: LogSource?
+    @Flag(help: "Ask the node for the newest 2000 lines of its journal, and print those.")
     var fetch = false
     @Flag(name: .shortAndLong, help: "Go on printing as lines arrive.")
     var follow = false
-    @OptionGroup var connection: Connection
-    @OptionGroup var output: OutputOptions
+
+    /// How long a node that is on may take to send its journal, in seconds.
+    private static let fetchSeconds = 45
+
+    func validate() throws {
+        if fetch, source != nil, source != .journal {
+            throw ValidationError("--fetch is about the journal: leave out --source, or give it 'journal'")
+        }
+    }
 
     func run() throws {
         try reporting {
-            let api = try connection.open()
-            let node = try argument.find(api)
-            if fetch { try api.command(node.id, .sendLogs) }
-            var last: Int64 = 0
-            repeat {
-                let entries = try api.logs(node.id, after: last, source: source, waitSeconds: last > 0 ? 50 : 0)
-                for entry in entries {
-                    try output.stream(entry) {
-                        entry.text.split(separator: "\n").map { "\(entry.source): \(printable(String($0)))" }
-                            .joined(separator: "\n")
-                    }
-                }
-                last = entries.last?.sequence ?? max(last, 1)
-            } while follow
+            let api = try options.connection.open()
+            let node = try findNode(options.node, api).id
+            let last = try fetch ? printFetched(api, node) : printAll(api, node)
+            if follow { try goOn(api, node, after: last) }
+        }
+    }
+
+    /// Prints what the server has; returns the last piece's number.
+    private func printAll(_ api: OperatorClient, _ node: NodeID) throws -> Int64 {
+        let entries = try api.logs(node, source: source?.rawValue)
+        try show(entries)
+        return entries.last?.sequence ?? 0
+    }
+
+    /// Has the node send its journal and prints that; returns the last piece's number.
+    private func printFetched(_ api: OperatorClient, _ node: NodeID) throws -> Int64 {
+        var last = try api.logs(node).last?.sequence ?? 0
+        try api.command(node, .sendLogs)
+        var entries = try api.logs(
+            node, after: last, source: LogSource.journal.rawValue, waitSeconds: Self.fetchSeconds)
+        guard !entries.isEmpty else {
+            throw Failure(
+                "node \(node) has not sent its journal within \(Self.fetchSeconds) s; it does as soon as it hears of it: "
+                    + "see then 'apus node logs \(node) --source journal'")
+        }
+        // A journal comes in pieces, one right after the other.
+        while let newest = entries.last?.sequence {
+            try show(entries)
+            last = newest
+            entries = try api.logs(node, after: last, source: LogSource.journal.rawValue, waitSeconds: 2)
+        }
+        return last
+    }
+
+    private func goOn(_ api: OperatorClient, _ node: NodeID, after: Int64) throws {
+        var last = after
+        try followThroughOutages {
+            let entries = try api.logs(node, after: last, source: source?.rawValue, waitSeconds: 50)
+            try show(entries)
+            last = entries.last?.sequence ?? last
+        }
+    }
+
+    private func show(_ entries: [LogEntry]) throws {
+        for entry in entries {
+            try options.output.stream(entry) {
+                entry.text.split(separator: "\n").map { "\(entry.source): \(printable(String($0)))" }
+                    .joined(separator: "\n")
+            }
         }
     }
 }
 
 struct NodeEvents: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "events", abstract: "Prints what happened, of one node or of all.")
+        commandName: "events", abstract: "Prints what happened, of one node or of all.",
+        discussion: "The server keeps the newest 200,000 events.")
     @Argument(help: "The node's id or the beginning of it; all nodes without it.")
     var node: String?
     @Flag(name: .shortAndLong, help: "Go on printing as things happen.")
@@ -114,31 +103,41 @@ struct NodeEvents: ParsableCommand {
     func run() throws {
         try reporting {
             let api = try connection.open()
-            let id = try node.map { try findNode($0, in: try api.nodes()).id }
+            let node = try node.map { try findNode($0, api).id }
             var last: Int64 = 0
+            var page: [Event] = []
             repeat {
-                let isWaiting = follow && last > 0
-                let events = try api.events(after: last, node: id, waitSeconds: isWaiting ? 50 : 0)
-                for event in events where progress || event.step?.state != .progress {
-                    try output.stream(event) { describe(event) }
-                }
-                // A page that is not empty may be followed by another.
-                last = events.last?.sequence ?? max(last, 1)
-                if events.isEmpty, !follow { return }
-            } while true
+                page = try api.events(after: last, node: node)
+                try show(page)
+                last = page.last?.sequence ?? last
+            } while !page.isEmpty
+            guard follow else { return }
+            try followThroughOutages {
+                let events = try api.events(after: last, node: node, waitSeconds: 50)
+                try show(events)
+                last = events.last?.sequence ?? last
+            }
+        }
+    }
+
+    private func show(_ events: [Event]) throws {
+        for event in events where progress || event.step?.state != .progress {
+            try output.stream(event) { describe(event, ofOneNode: node != nil) }
         }
     }
 }
 
-/// An event as a line for people.
-func describe(_ event: Event) -> String {
-    let node = event.node.map { " " + String($0.rawValue.prefix(10)) } ?? ""
-    guard let step = event.step else {
-        return "\(time(event.timeSeconds))\(node)  \(event.kind)  \(printable(event.message))"
+/// Repeats a long poll for ever; a server that restarts meanwhile is waited for.
+private func followThroughOutages(_ poll: () throws -> Void) throws {
+    var isAway = false
+    while true {
+        do {
+            try poll()
+            isAway = false
+        } catch let error as FetchError where error.isTransient {
+            if !isAway { note("\(sentence(for: error)); trying again until it answers") }
+            isAway = true
+            try HTTPClient.pause(milliseconds: 2000, cancellation: nil)
+        }
     }
-    var text = "\(step.sequence)/\(step.step) \(step.state.rawValue)"
-    if let done = step.done, let total = step.total, total > 0 { text += " \(min(100, done * 100 / total)) %" }
-    if step.state == .finished || step.state == .failed { text += " after \(step.milliseconds) ms" }
-    if !step.detail.isEmpty { text += ": \(step.detail)" }
-    return "\(time(event.timeSeconds))\(node)  step  \(printable(text))"
 }

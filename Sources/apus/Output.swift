@@ -27,23 +27,18 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
-/// A sentence about what was done, as JSON.
-struct Done: Encodable {
-    var done: String
-}
-
 /// Rows under headings, columns as wide as needed.
 func table(_ headings: [String], _ rows: [[String]], none: String) -> String {
     guard !rows.isEmpty else { return none }
     let all = [headings] + rows
     let widths = headings.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
     return all.map { row in
-        let cells = row.indices.map { column in
-            let cell = printable(row[column])
-            let isLast = column == row.count - 1
-            return isLast ? cell : cell + String(repeating: " ", count: max(0, widths[column] - cell.count))
+        var line = ""
+        for (column, cell) in row.enumerated() where !cell.isEmpty {
+            let start = widths[..<column].reduce(0) { $0 + $1 + 2 }
+            line += String(repeating: " ", count: max(0, start - line.count)) + printable(cell)
         }
-        return cells.joined(separator: "  ")
+        return line
     }.joined(separator: "\n")
 }
 
@@ -55,9 +50,12 @@ func listing(_ pairs: [(String, String)]) -> String {
     }.joined(separator: "\n")
 }
 
-/// What machines say of themselves must not steer a person's terminal.
+/// What machines say of themselves must not steer a person's terminal, nor turn a line's direction.
 func printable(_ text: String) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
+    let steering: Set<Unicode.GeneralCategory> = [.control, .format, .lineSeparator, .paragraphSeparator]
+    return String(
+        String.UnicodeScalarView(
+            text.unicodeScalars.map { steering.contains($0.properties.generalCategory) ? "?" : $0 }))
 }
 
 /// A point in time as `2026-11-23 08:15:00Z`.
@@ -71,7 +69,8 @@ func time(_ seconds: Int64) -> String {
 func size(_ bytes: UInt64) -> String {
     let units: [(UInt64, String)] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")]
     for (unit, name) in units where bytes >= unit {
-        let tenths = (bytes * 10 + unit / 2) / unit
+        // In this order no size is too large, whatever a machine says of itself.
+        let tenths = bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit
         return "\(tenths / 10).\(tenths % 10) \(name)"
     }
     return "\(bytes) B"

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Contract
+import Cryptography
 import Foundation
 import Operator
 import Packing
@@ -13,6 +14,23 @@ struct ReleaseCommands: AsyncParsableCommand {
             ReleaseBuild.self, ReleaseCheck.self, ReleasePublish.self, ReleaseListing.self, ReleaseDefault.self,
             ReleaseKeyCommand.self, ReleaseTrust.self,
         ])
+}
+
+/// Reads a public key's file: as 'apus release key' writes it, or PEM.
+func readKey(_ path: String) throws -> ReleaseKey {
+    let bytes = try read(path, limit: 64 << 10)
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard !text.contains("PRIVATE KEY") else {
+        throw Failure("'\(path)' is a private key: give its public half, which stands beside it as KEY.pub")
+    }
+    do {
+        guard !text.contains("-----BEGIN PUBLIC KEY-----") else {
+            return try ReleaseKey(ed25519: try PublicKey(pem: text))
+        }
+        return try Wire.decode(ReleaseKey.self, from: bytes)
+    } catch {
+        throw Failure("'\(path)' is not a public key of releases (\(error)): 'apus release key' makes one as KEY.pub")
+    }
 }
 
 /// The one release of that version, or whose name begins with `text`.
@@ -64,8 +82,7 @@ struct ReleaseDefault: ParsableCommand {
         try reporting {
             let api = try connection.open()
             let found = try findRelease(release, in: try api.releases())
-            try api.makeDefault(found.name)
-            try output.show(Done(done: "default")) { "new nodes are installed with \(found.version)" }
+            try output.show(try api.makeDefault(found.name)) { "new nodes are installed with \(found.version)" }
         }
     }
 }
@@ -86,12 +103,15 @@ struct ReleasePublish: ParsableCommand {
             let envelope = try SignedEnvelope(
                 parsing: try read(directory + "/manifest.json", limit: WireLimit.manifest))
             let progress = ProgressLine(isQuiet: output.json)
-            try api.publish(directory: directory, name: envelope.name) { file, done, total in
+            defer { progress.end() }
+            var release = try api.publish(directory: directory, name: envelope.name) { file, done, total in
                 progress.show("upload \(file)", done, total)
             }
             progress.end()
-            if makeDefault { try api.makeDefault(envelope.name) }
-            try output.show(["name": envelope.name.description]) { "published \(envelope.name)" }
+            if makeDefault { release = try api.makeDefault(envelope.name) }
+            try output.show(release) {
+                "published \(release.version) as \(envelope.name)\(release.isDefault ? ", for new nodes" : "")"
+            }
         }
     }
 }
@@ -107,8 +127,7 @@ struct ReleaseTrust: ParsableCommand {
     func run() throws {
         try reporting {
             let api = try connection.open()
-            if let file { try api.trust(try Wire.decode(ReleaseKey.self, from: try read(file, limit: 64 << 10))) }
-            let known = try api.releaseKeys()
+            let known = try file.map { try api.trust(try readKey($0)) } ?? api.releaseKeys()
             try output.show(known) {
                 table(
                     ["SCHEME", "KEY"],
@@ -131,15 +150,4 @@ struct ReleaseKeyCommand: ParsableCommand {
             print(String(decoding: try read(key + ".pub", limit: 64 << 10), as: UTF8.self), terminator: "")
         }
     }
-}
-
-/// Reads a file of at most `limit` bytes.
-func read(_ path: String, limit: Int) throws -> [UInt8] {
-    guard let handle = FileHandle(forReadingAtPath: path) else {
-        throw Failure("cannot read '\(path)': does the file exist, and may you read it?")
-    }
-    defer { try? handle.close() }
-    let data = try handle.read(upToCount: limit + 1) ?? Data()
-    guard data.count <= limit else { throw Failure("'\(path)' is larger than the \(limit) bytes that are accepted") }
-    return Array(data)
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Contract
+import Foundation
 import Operator
 
 /// `apus token …`
@@ -23,14 +24,23 @@ struct TokenCreate: ParsableCommand {
     @OptionGroup var connection: Connection
     @OptionGroup var output: OutputOptions
 
+    func validate() throws { _ = try request() }
+
     func run() throws {
         try reporting {
-            let request = TokenRequest(
-                note: note, uses: uses, lifetimeSeconds: try parseDuration(lifetime),
-                labels: try parseLabels(label, allowsRemoval: false).compactMapValues { $0 })
-            let token = try connection.open().createToken(request)
+            let token = try connection.open().createToken(try request())
+            // Only the secret itself goes to standard output, so that a script can take it from there.
             try output.show(token) { token.secret ?? "" }
+            guard !output.json else { return }
+            let nodes = token.usesLeft == 1 ? "one node" : "\(token.usesLeft) nodes"
+            apus.note("token \(token.id) admits \(nodes) until \(time(token.expiresSeconds)); it is shown this once")
         }
+    }
+
+    private func request() throws -> TokenRequest {
+        TokenRequest(
+            note: note, uses: uses, lifetimeSeconds: try parseDuration(lifetime),
+            labels: try parseLabels(label, allowsRemoval: false).compactMapValues { $0 })
     }
 }
 
@@ -47,13 +57,20 @@ struct TokenListing: ParsableCommand {
                     ["ID", "USES LEFT", "EXPIRES", "STATE", "LABELS", "NOTE"],
                     tokens.map {
                         [
-                            $0.id, "\($0.usesLeft)", time($0.expiresSeconds), $0.isRevoked ? "revoked" : "valid",
-                            labels($0.labels), $0.note,
+                            $0.id, "\($0.usesLeft)", time($0.expiresSeconds), standing(of: $0), labels($0.labels),
+                            $0.note,
                         ]
                     }, none: "no join tokens: make one with 'apus token create'")
             }
         }
     }
+}
+
+/// Whether a token still admits nodes, by this machine's clock, in a word or two.
+func standing(of token: TokenView, now: Date = Date()) -> String {
+    if token.isRevoked { return "revoked" }
+    if token.usesLeft <= 0 { return "used up" }
+    return TimeInterval(token.expiresSeconds) <= now.timeIntervalSince1970 ? "expired" : "valid"
 }
 
 struct TokenRevoke: ParsableCommand {
@@ -68,8 +85,7 @@ struct TokenRevoke: ParsableCommand {
             guard id.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }), !id.isEmpty else {
                 throw Failure("'\(id)' is not a token's id; see 'apus token list'")
             }
-            try connection.open().revokeToken(id)
-            try output.show(Done(done: "revoked")) { "token \(id) is revoked" }
+            try output.show(try connection.open().revokeToken(id)) { "token \(id) is revoked" }
         }
     }
 }
@@ -77,8 +93,10 @@ struct TokenRevoke: ParsableCommand {
 /// Reads `90s`, `90m`, `24h` or `30d` as seconds.
 func parseDuration(_ text: String) throws -> Int64 {
     let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
-    guard let last = text.last, let unit = units[last], let number = Int64(text.dropLast()), number > 0,
-        number <= 36500
-    else { throw ValidationError("'\(text)' is not a duration: write a number and s, m, h or d, such as 24h") }
-    return number * unit
+    guard let last = text.last, let unit = units[last], let number = Int64(text.dropLast()), number > 0 else {
+        throw ValidationError("'\(text)' is not a duration: write a number and s, m, h or d, such as 24h")
+    }
+    let (seconds, isTooLong) = number.multipliedReportingOverflow(by: unit)
+    guard !isTooLong else { throw ValidationError("'\(text)' is longer than any token may hold") }
+    return seconds
 }
