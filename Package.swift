@@ -113,6 +113,8 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Lab", ["Contract"], []),
     ("Store", ["Contract"], []),
     ("ControlPlane", ["Contract", "Store", "Release", "Cryptography"], [hummingbird, hummingbirdTesting]),
+    // These run both programs as processes.
+    ("apus", ["apusd", "Contract", "Cryptography", "Fetch"], []),
 ]
 
 /// The closure of the rows that `APUS_ONLY` names, or all rows.
