@@ -14,6 +14,7 @@ APUS := .build/debug/apus
 
 VERSION ?= 0.1.0
 SITE ?=
+KEY ?=
 SCENARIO ?= all
 WAIT ?= yes
 # The scenarios that guard the main line; `make lab SCENARIO=all` runs every one.
@@ -55,13 +56,14 @@ os: node
 	@scripts/sysroot.sh
 	@os/build.sh --agent $(OUT)/node/apus-agent --version $(VERSION)
 
-boot-artifact: tools base ## the boot artifact; SITE=trust.json builds a site's facts in
+boot-artifact: tools base ## the boot artifact; SITE=site.json builds a site's facts in
 	@$(APUS) boot-artifact --base $(OUT)/base --tools $(OUT)/tools --output $(OUT)/apus-boot.efi \
 		$(if $(SITE),--site $(SITE))
 
-release: tools base os ## an OS release: VERSION=1.2.3 [SITE=trust.json]
+release: tools base os ## an OS release: VERSION=1.2.3 [SITE=site.json] [KEY=site.key]
 	@$(APUS) release build --root $(OUT)/os/root.tar --version $(VERSION) --base $(OUT)/base \
-		--tools $(OUT)/tools --output $(OUT)/releases/$(VERSION) $(if $(SITE),--site $(SITE))
+		--tools $(OUT)/tools --output $(OUT)/releases/$(VERSION) $(if $(SITE),--site $(SITE)) \
+		$(if $(KEY),--key $(KEY))
 
 lab: packages-lab tools base os ## rehearse on virtual machines: SCENARIO="name name" or all
 	@$(APUS) lab $(SCENARIO)
