@@ -114,7 +114,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Store", ["Contract"], []),
     ("ControlPlane", ["Contract", "Store", "Release", "Cryptography"], [hummingbird, hummingbirdTesting]),
     // These run both programs as processes.
-    ("apus", ["apusd", "Contract", "Cryptography", "Fetch"], []),
+    ("apus", ["apusd", "Contract", "Cryptography", "Fetch", "Release"], []),
 ]
 
 /// The closure of the rows that `APUS_ONLY` names, or all rows.

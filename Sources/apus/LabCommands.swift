@@ -52,6 +52,12 @@ struct LabCommand: ParsableCommand {
     @OptionGroup var options: LabOptions
     @OptionGroup var output: OutputOptions
 
+    func validate() throws {
+        if output.json, !scenarios.isEmpty || inspect != nil {
+            throw ValidationError("--json goes with --list; a scenario's last line is 'RESULT NAME ok|failed SECONDS'")
+        }
+    }
+
     func run() throws {
         if list || (scenarios.isEmpty && inside == nil && inspect == nil && prepare == nil) {
             return try output.show(Scenario.all.map { ["name": $0.name, "summary": $0.summary] }) {

@@ -143,7 +143,10 @@ struct NodeUpgrade: ParsableCommand {
     func run() throws {
         var version = release
         try options.act { api, node in
-            let release = try findRelease(release, in: try api.releases())
+            let all = try api.releases()
+            // One version may be there for several architectures; where none suits, the server says so.
+            let suitable = all.filter { $0.architecture == node.inventory.architecture }
+            let release = try (try? findRelease(release, in: suitable)) ?? findRelease(release, in: all)
             version = release.version
             return try api.upgrade(node.id, to: release.name, probation: probation)
         } text: { node, _ in

@@ -58,11 +58,12 @@ struct ReleaseListing: ParsableCommand {
             let releases = try connection.open().releases()
             try output.show(ReleaseList(releases: releases)) {
                 table(
-                    ["NAME", "PRODUCT", "VERSION", "ARCH", "SIZE", "PUBLISHED", ""],
+                    ["NAME", "PRODUCT", "VERSION", "EPOCH", "ARCH", "SIZE", "PUBLISHED", ""],
                     releases.map {
                         [
-                            String($0.name.description.prefix(12)), $0.product, $0.version, $0.architecture.rawValue,
-                            size($0.packBytes), time($0.publishedSeconds), $0.isDefault ? "default" : "",
+                            String($0.name.description.prefix(12)), $0.product, $0.version, "\($0.epoch)",
+                            $0.architecture.rawValue, size($0.packBytes), time($0.publishedSeconds),
+                            $0.isDefault ? "default" : "",
                         ]
                     }, none: "no releases yet: build one with 'apus release build' and publish it")
             }
@@ -143,11 +144,13 @@ struct ReleaseKeyCommand: ParsableCommand {
         commandName: "key", abstract: "Makes a signing key where there is none, and prints its public half.")
     @Argument(help: "The key's file; its public half is KEY.pub.", completion: .file())
     var key: String
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
         try reporting {
-            _ = try KeyFile.loadOrCreate(key)
-            print(String(decoding: try read(key + ".pub", limit: 64 << 10), as: UTF8.self), terminator: "")
+            let known = try ReleaseKey(ed25519: try KeyFile.loadOrCreate(key).publicKey)
+            // The public half as it stands in KEY.pub: JSON either way, on one line for people.
+            try output.show(known) { String(decoding: (try? Wire.encode(known)) ?? [], as: UTF8.self) }
         }
     }
 }

@@ -18,6 +18,8 @@ struct SiteCommand: ParsableCommand {
     @Option(help: "A file with a join token, as 'apus token create' prints it.", completion: .file())
     var joinToken: String?
     @OptionGroup var connection: Connection
+    // What is printed is JSON either way; the flag is here as it is everywhere.
+    @OptionGroup var format: OutputOptions
 
     func run() throws {
         try reporting {

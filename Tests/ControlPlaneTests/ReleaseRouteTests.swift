@@ -110,6 +110,21 @@ struct ReleaseRouteTests {
             }
             #expect(codes.dropLast().allSatisfy { $0 == 201 })
             #expect(codes.last == 409)
+            // What was given up an hour ago makes room.
+            let manager = FileManager.default
+            let abandoned = try manager.subpathsOfDirectory(atPath: site.directory.staging).sorted {
+                $0.count > $1.count
+            }
+            for name in abandoned where name.hasPrefix(String(repeating: "0", count: 63)) {
+                try manager.setAttributes(
+                    [.modificationDate: Date(timeIntervalSinceNow: -3700)],
+                    ofItemAtPath: site.directory.staging + "/" + name)
+            }
+            let late = String(repeating: "f", count: 64)
+            let code = try await site.administrator {
+                try await $0.send(.put, "/v1/releases/\(late)/frames", body: [1]).status.code
+            }
+            #expect(code == 201)
         }
     }
 

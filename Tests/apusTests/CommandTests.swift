@@ -1,6 +1,8 @@
 import Contract
+import Cryptography
 import Fetch
 import Foundation
+import Release
 import Testing
 
 /// The programs as operators run them: real processes, real sockets, real exit codes.
@@ -134,6 +136,39 @@ import Testing
                 try await run(Programs.apus, ["token", "create"] + bad, environment: server.environment).code == 64)
         }
         #expect(try await server.apus("token", "create", "--uses", "0").code == 1)
+    }
+
+    @Test func publicHalfOfAKeyIsTrustedAndNothingElse() async throws {
+        let server = try await RunningServer()
+        let key = server.scratch.path + "/site.key"
+        let made = try await run(Programs.apus, ["release", "key", key])
+        #expect(made.output == (try String(contentsOfFile: key + ".pub", encoding: .utf8)))
+        let known = try await run(Programs.apus, ["release", "key", key, "--json"]).json(ReleaseKey.self)
+        #expect(try await server.apus("release", "trust").output.contains("no release keys"))
+        let trusted = try await server.apus("release", "trust", key + ".pub", "--json").json(ReleaseKeyList.self)
+        #expect(trusted.keys == [known])
+        let pem = try server.scratch.write("key.pem", try known.publicKey().pem())
+        #expect(try await server.apus("release", "trust", pem, "--json").json(ReleaseKeyList.self).keys == [known])
+
+        for wrong in [key, server.data + "/ca.crt", "/nonexistent", server.data] {
+            let refused = try await server.apus("release", "trust", wrong)
+            #expect(refused.code == 1, "\(wrong)")
+            #expect(refused.errors.contains("'\(wrong)'"))
+            #expect(!refused.errors.contains("BEGIN PRIVATE"))
+        }
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: key)
+        #expect(try await run(Programs.apus, ["release", "key", key]).errors.contains("chmod 600"))
+        for (option, value) in [
+            ("--version", "a b"), ("--level", "99"), ("--epoch", "-1"), ("--metadata-version", "0"),
+        ] {
+            let options = option == "--version" ? [] : ["--version", "1"]
+            let bad = try await run(
+                Programs.apus, ["release", "build", "--root", "/nonexistent", "\(option)=\(value)"] + options)
+            #expect(bad.code == 64, "\(option)")
+        }
+        let missing = try await run(Programs.apus, ["release", "build", "--root", "/nonexistent", "--version", "1"])
+        #expect(missing.code == 1)
+        #expect(missing.errors.contains("'/nonexistent'"))
     }
 
     @Test func siteFileHasWhatTheServerNamesAndTheToken() async throws {

@@ -5,6 +5,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import Store
 
 /// Turns whatever a route throws into a JSON error, and logs what nobody foresaw, without any part of the request.
@@ -35,6 +36,10 @@ struct FailureMiddleware: RouterMiddleware {
             ).response
         } catch let error as HTTPError {
             return APIFailure(error.status, "refused", error.body ?? error.status.reasonPhrase).response
+        } catch let error as NIOSSLError {
+            // The other side went away in the middle of its request: nobody hears the reply.
+            context.logger.debug("a connection broke off", metadata: ["error": "\(error)"])
+            return APIFailure.malformed("the connection broke off in the middle of the request").response
         } catch is CancellationError {
             return APIFailure(.serviceUnavailable, "stopping", "the server is stopping; try again in a while").response
         } catch {

@@ -31,16 +31,17 @@ struct ReleaseShelf: Sendable {
     /// Where the files of a release are uploaded to.
     func staged(_ name: Digest256) -> String { "\(directory.staging)/\(name)" }
 
-    /// Makes the place for an upload.
-    func stage(_ name: Digest256) throws -> String {
+    /// Makes the place for an upload. Where there are too many, those make room that nobody has touched for an hour,
+    /// as after a release that was refused.
+    func stage(_ name: Digest256, now: Date = Date()) throws -> String {
         let path = staged(name)
         guard !FileManager.default.fileExists(atPath: path) else { return path }
-        let others = try FileManager.default.contentsOfDirectory(atPath: directory.staging)
-        guard others.count < ServerLimit.stagedReleases else {
+        if try countOfStaged() >= ServerLimit.stagedReleases { removeIdle(seconds: 3600, now: now) }
+        let others = try countOfStaged()
+        guard others < ServerLimit.stagedReleases else {
             throw APIFailure(
                 .conflict, "too-many-uploads",
-                "\(others.count) releases were uploaded and not published; publish them, or wait a day until they are removed"
-            )
+                "\(others) releases are being uploaded and were not published; publish them, or try again in an hour")
         }
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -60,12 +61,20 @@ struct ReleaseShelf: Sendable {
     }
 
     /// Removes uploads that nobody has touched for a day.
-    func removeAbandoned(now: Date = Date()) {
+    func removeAbandoned(now: Date = Date()) { removeIdle(seconds: 86_400, now: now) }
+
+    private func countOfStaged() throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: directory.staging).count
+    }
+
+    private func removeIdle(seconds: TimeInterval, now: Date) {
         let manager = FileManager.default
         for name in (try? manager.contentsOfDirectory(atPath: directory.staging)) ?? [] {
             let path = "\(directory.staging)/\(name)"
-            let touched = (try? manager.attributesOfItem(atPath: path))?[.modificationDate] as? Date
-            if let touched, now.timeIntervalSince(touched) < 86_400 { continue }
+            // A file that is still arriving counts as much as the folder itself.
+            let parts = [path] + ((try? manager.contentsOfDirectory(atPath: path)) ?? []).map { path + "/" + $0 }
+            let touched = parts.compactMap { (try? manager.attributesOfItem(atPath: $0))?[.modificationDate] as? Date }
+            if let newest = touched.max(), now.timeIntervalSince(newest) < seconds { continue }
             try? manager.removeItem(atPath: path)
         }
     }

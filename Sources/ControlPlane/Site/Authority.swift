@@ -17,6 +17,9 @@ struct Authority: Sendable {
     /// Key and certificate are one file, so that a power cut never leaves one without the other.
     init(in directory: DataDirectory) throws {
         if let bytes = try DurableFile.read(directory.authority, limit: 64 << 10) {
+            guard chmod(directory.authority, 0o600) == 0 else {
+                throw DurableFile.failure("protect", directory.authority)
+            }
             let blocks = Self.blocks(String(decoding: bytes, as: UTF8.self))
             guard let key = blocks.first(where: { $0.contains("PRIVATE KEY") }),
                 let certificate = blocks.first(where: { $0.contains("BEGIN CERTIFICATE") })
