@@ -39,6 +39,7 @@ let rows: [Row] = [
     Row(name: "CEFI", kind: .system(pkgConfig: "efiboot", apt: ["libefivar-dev", "libefiboot-dev"]), needs: []),
     Row(name: "CFdisk", kind: .system(pkgConfig: "fdisk", apt: ["libfdisk-dev"]), needs: []),
     Row(name: "CKmod", kind: .system(pkgConfig: "libkmod", apt: ["libkmod-dev"]), needs: []),
+    Row(name: "CArchive", kind: .system(pkgConfig: "libarchive", apt: ["libarchive-dev"]), needs: []),
     Row(name: "CZstd", kind: .system(pkgConfig: "libzstd", apt: ["libzstd-dev"]), needs: []),
     Row(name: "CLinux", kind: .shim, needs: []),
 
@@ -56,6 +57,9 @@ let rows: [Row] = [
     Row(
         name: "Slots", kind: .module,
         needs: ["CZstd", "Contract", "Release", "Decisions", "Fetch", "Linux", "Cryptography"]),
+    Row(
+        name: "Images", kind: .module,
+        needs: ["CArchive", "Contract", "Cryptography", "Fetch", "Linux", "Release"]),
     Row(name: "Sequences", kind: .module, needs: ["Contract", "Decisions", "Release"]),
     Row(
         name: "Node", kind: .module,
@@ -102,6 +106,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Firmware", ["Decisions", "Linux"], []),
     ("Partitions", ["Contract", "Decisions", "Linux"], []),
     ("Slots", ["CZstd", "Contract", "Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
+    ("Images", ["Contract", "Cryptography", "Fetch", "Linux", "Release"], []),
     ("Sequences", ["Contract", "Decisions"], []),
     ("Node", ["Contract", "Decisions", "Sequences", "Linux", "Fetch", "Cryptography", "Release"], []),
     ("Agent", ["Contract", "Decisions", "Linux", "Node"], []),

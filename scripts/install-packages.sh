@@ -12,8 +12,8 @@ die() { printf 'install-packages: %s\n' "$*" >&2; exit 1; }
 
 build=(
     # C libraries of the node's and server's programs, and what finds them
-    libcurl4-openssl-dev libefiboot-dev libefivar-dev libfdisk-dev libkmod-dev libsqlite3-dev libssl-dev libzstd-dev
-    pkg-config
+    libarchive-dev libcurl4-openssl-dev libefiboot-dev libefivar-dev libfdisk-dev libkmod-dev libsqlite3-dev libssl-dev
+    libzstd-dev pkg-config
     # a C compiler and linker for Swift and for the initramfs's stand-in libraries, with the static C++ library
     binutils gcc g++ libc6-dev
     # Debian 13, fetched and unpacked with its own tools

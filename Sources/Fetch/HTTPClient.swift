@@ -9,6 +9,10 @@ public final class HTTPClient {
     private let configuration: HTTPConfiguration
     private let handle: UnsafeMutableRawPointer
     private let errorText: UnsafeMutablePointer<CChar>
+    /// Status and headers of the last reply, whatever its status; nil where none came.
+    ///
+    /// For protocols in which a reply other than 2xx asks for something: a redirect, or another authorization.
+    public private(set) var lastReply: HTTPReplyHead?
     private static let initialised: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     /// Makes a client; throws `FetchError.invalid` where libcurl cannot start.
@@ -190,7 +194,9 @@ public final class HTTPClient {
             list = longer
         }
         try set(apus_curl_set_list(handle, CURLOPT_HTTPHEADER, list))
+        lastReply = nil
         let code = withExtendedLifetime(transfer) { curl_easy_perform(handle) }
+        if transfer.status > 0 { lastReply = HTTPReplyHead(status: transfer.status, headers: transfer.headers) }
         if let thrown = transfer.thrown { throw thrown }
         if code != CURLE_OK { throw failure(code, transfer, url: url) }
         let status = transfer.status

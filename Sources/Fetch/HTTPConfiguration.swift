@@ -70,3 +70,11 @@ public struct HTTPResponse: Sendable {
     /// The body; empty after `download`.
     public var body: [UInt8]
 }
+
+/// A reply's status and headers.
+public struct HTTPReplyHead: Sendable, Equatable {
+    /// The status.
+    public var status: Int
+    /// The headers, names in lower case; of repeated ones the last, but all of `www-authenticate`, parted by commas.
+    public var headers: [String: String]
+}

@@ -55,7 +55,13 @@ final class Transfer {
         var value = text[text.index(after: colon)...]
         while let first = value.first, isSpace(first) { value.removeFirst() }
         while let last = value.last, isSpace(last) { value.removeLast() }
-        headers[text[..<colon].lowercased()] = String(value)
+        let name = text[..<colon].lowercased()
+        // One challenge a line is as good as a list of them (RFC 9110, section 11.6.1), and the last is not the best.
+        if name == "www-authenticate", let earlier = headers[name] {
+            headers[name] = earlier + ", " + value
+        } else {
+            headers[name] = String(value)
+        }
         return true
     }
 

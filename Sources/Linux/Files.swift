@@ -139,6 +139,14 @@ public enum Files {
         return apus_stat(path, 0, &status) == 0
     }
 
+    /// Gives a file or directory another name on the same file system, over a file that has it; after it returns the
+    /// new name survives a power cut.
+    public static func renameDurably(_ path: String, to newPath: String) throws(SystemError) {
+        try check(apus_rename(path, newPath), "rename to", newPath)
+        try syncDirectory(parent(of: newPath))
+        if parent(of: path) != parent(of: newPath) { try syncDirectory(parent(of: path)) }
+    }
+
     /// The facts about a path, or nil where nothing is there.
     public static func status(_ path: String, followSymbolicLinks: Bool = true) -> FileStatus? {
         var status = apus_status()

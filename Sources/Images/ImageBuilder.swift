@@ -1,0 +1,94 @@
+internal import Contract
+internal import Cryptography
+internal import Linux
+
+/// Makes a read-only file system that is verified when read out of layers: erofs with a dm-verity tree beside it.
+public struct ImageBuilder: Sendable {
+    /// The program `mkfs.erofs` of erofs-utils 1.7 or newer.
+    public var mkfsErofs: String
+    /// What may be in the layers.
+    public var limits: ImageLimits
+    /// What becomes of what is in them.
+    public var policy: LayerPolicy
+    /// Is added to every owner: 0 where the file system is mounted with mapped ids.
+    public var idOffset: UInt32
+    /// How long making the file system may take, in seconds.
+    public var timeoutSeconds: Int
+
+    /// Makes a builder.
+    public init(
+        mkfsErofs: String = "/usr/bin/mkfs.erofs", limits: ImageLimits = .standard,
+        policy: LayerPolicy = LayerPolicy(), idOffset: UInt32 = 0, timeoutSeconds: Int = 1800
+    ) {
+        self.mkfsErofs = mkfsErofs
+        self.limits = limits
+        self.policy = policy
+        self.idOffset = idOffset
+        self.timeoutSeconds = timeoutSeconds
+    }
+
+    /// What was made.
+    struct Result {
+        var blocks: UInt64
+        var rootHash: Digest256
+        var salt: [UInt8]
+        var sizeBytes: UInt64
+        var strippedFiles: Int
+    }
+
+    /// Makes `root.erofs` and `root.verity` in a directory that is otherwise empty, and flushes them.
+    ///
+    /// - Parameters:
+    ///   - layers: the layers, the lowest first.
+    ///   - identity: decides the salt and the UUID; different for different owners.
+    ///   - directory: where the files are made, and temporary ones beside them.
+    func build(_ layers: [StoredLayer], identity: String, in directory: String) throws -> Result {
+        let tree = try TreeWriter.merge(layers, limits: limits, policy: policy)
+        // The archive, mkfs.erofs's copy of its data and the file system stand beside one another for a while.
+        try ImageStore.requireSpace(3 * tree.fileBytes + UInt64(tree.items.count) * 2048, at: directory)
+        let archive = directory + "/tree.tar"
+        try write(tree, layers, to: archive)
+        let image = directory + "/root.erofs"
+        let seed = SHA256.digest(Array("apus-image-v1\0\(identity)".utf8))
+        try makeFileSystem(from: archive, to: image, uuid: Self.uuid(seed), scratch: directory)
+        try Files.remove(archive)
+        let verity = try VerityFile.build(image: image, salt: seed, to: directory + "/root.verity")
+        let file = try OwnedDescriptor(opening: image, [.read, .noFollow])
+        try file.sync()
+        let treeBytes = Files.status(directory + "/root.verity")?.sizeBytes ?? 0
+        return Result(
+            blocks: verity.blocks, rootHash: verity.hash, salt: seed,
+            sizeBytes: try file.status().sizeBytes + treeBytes, strippedFiles: tree.strippedFiles)
+    }
+
+    private func write(_ tree: MergedTree, _ layers: [StoredLayer], to path: String) throws {
+        let file = try OwnedDescriptor(opening: path, [.write, .create, .exclusive, .noFollow])
+        var waiting: [UInt8] = []
+        func flush() throws {
+            try waiting.withUnsafeBytes { try file.write($0) }
+            waiting.removeAll(keepingCapacity: true)
+        }
+        try TreeWriter.write(tree, of: layers, idOffset: idOffset, limits: limits) { bytes in
+            if waiting.count + bytes.count > 256 << 10 { try flush() }
+            if bytes.count > 64 << 10 { try file.write(bytes) } else { waiting += bytes }
+        }
+        try flush()
+    }
+
+    private func makeFileSystem(from archive: String, to image: String, uuid: String, scratch: String) throws {
+        let arguments = ["--quiet", "-b4096", "-T0", "--mkfs-time", "-U\(uuid)", "--tar=f", image, archive]
+        let outcome = try Processes.run(
+            mkfsErofs, arguments, environment: Processes.defaultEnvironment + ["TMPDIR=\(scratch)"],
+            timeoutSeconds: timeoutSeconds)
+        guard outcome.succeeded else { throw ImageError.tool("'\(mkfsErofs)' \(outcome.summary)") }
+    }
+
+    /// A UUID of version 8 (RFC 9562, section 5.8) out of a hash.
+    private static func uuid(_ seed: [UInt8]) -> String {
+        var bytes = Array(seed.prefix(16))
+        bytes[6] = bytes[6] & 0x0f | 0x80
+        bytes[8] = bytes[8] & 0x3f | 0x80
+        return [bytes[0..<4], bytes[4..<6], bytes[6..<8], bytes[8..<10], bytes[10..<16]]
+            .map { Array($0).lowercaseHex }.joined(separator: "-")
+    }
+}
