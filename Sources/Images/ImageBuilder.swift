@@ -70,7 +70,7 @@ public struct ImageBuilder: Sendable {
         }
         try TreeWriter.write(tree, of: layers, idOffset: idOffset, limits: limits) { bytes in
             if waiting.count + bytes.count > 256 << 10 { try flush() }
-            if bytes.count > 64 << 10 { try file.write(bytes) } else { waiting += bytes }
+            waiting += bytes
         }
         try flush()
     }

@@ -104,9 +104,9 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
         return (registry, repository)
     }
 
-    /// Whether the first part names a registry and not a repository: it has a dot, a port or capitals, or is localhost.
+    /// Whether the first part names a registry and not a repository: it has a dot or a port, or is localhost.
     private static func isRegistry(_ part: Substring) -> Bool {
-        part == "localhost" || part.utf8.contains { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") || isUpper($0) }
+        part == "localhost" || part.utf8.contains { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") }
     }
 
     static func checkedRegistry(_ text: Substring) throws(ImageError) -> String {

@@ -41,8 +41,8 @@ public enum TreeTar {
         let user = UInt64(node.user) + UInt64(idOffset)
         let group = UInt64(node.group) + UInt64(idOffset)
         var records: [UInt8] = []
-        if name.count > 100 { records += record("path", name) }
-        if target.count > 100 { records += record("linkpath", target) }
+        if name.count > 99 { records += record("path", name) }
+        if target.count > 99 { records += record("linkpath", target) }
         if size >= 1 << 33 { records += record("size", Array(String(size).utf8)) }
         if user >= 1 << 21 { records += record("uid", Array(String(user).utf8)) }
         if group >= 1 << 21 { records += record("gid", Array(String(group).utf8)) }

@@ -42,35 +42,46 @@ private func index(_ entries: [(String, String)]) throws -> ImageIndex {
         #expect(throws: Never.self) { try ImageDocument(parsing: docker, mediaType: MediaType.dockerManifest) }
     }
 
-    static let bad: [(String, [UInt8])] = [
-        ("nothing", []),
-        ("no JSON", Array("hello".utf8)),
-        ("an array", Array("[]".utf8)),
-        ("schema 1", Array(#"{"schemaVersion":1,"layers":[],"config":\#(layer)}"#.utf8)),
-        ("neither", Array(#"{"schemaVersion":2}"#.utf8)),
-        ("both", manifest(more: #","manifests":[]"#)),
-        ("another name", manifest(more: #","mediaType":"\#(MediaType.dockerManifest)""#)),
-        ("an index by name", manifest(more: #","mediaType":"\#(MediaType.index)""#)),
-        ("an artifact", manifest(config: descriptor("application/vnd.example.chart+json"))),
-        ("unknown layer", manifest(layers: [descriptor("application/vnd.example.layer")])),
-        ("encrypted layer", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar+gzip+encrypted")])),
-        ("negative size", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar", -1)])),
-        ("empty layer", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar", 0)])),
-        ("huge layer", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar", .max)])),
-        (
+    /// Named, because the test's log would hold all bytes otherwise.
+    struct Bad: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var bytes: [UInt8]
+
+        init(_ name: String, _ bytes: [UInt8]) {
+            testDescription = name
+            self.bytes = bytes
+        }
+    }
+
+    static let bad: [Bad] = [
+        Bad("nothing", []),
+        Bad("no JSON", Array("hello".utf8)),
+        Bad("an array", Array("[]".utf8)),
+        Bad("schema 1", Array(#"{"schemaVersion":1,"layers":[],"config":\#(layer)}"#.utf8)),
+        Bad("neither", Array(#"{"schemaVersion":2}"#.utf8)),
+        Bad("both", manifest(more: #","manifests":[]"#)),
+        Bad("another name", manifest(more: #","mediaType":"\#(MediaType.dockerManifest)""#)),
+        Bad("an index by name", manifest(more: #","mediaType":"\#(MediaType.index)""#)),
+        Bad("an artifact", manifest(config: descriptor("application/vnd.example.chart+json"))),
+        Bad("unknown layer", manifest(layers: [descriptor("application/vnd.example.layer")])),
+        Bad("encrypted layer", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar+gzip+encrypted")])),
+        Bad("negative size", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar", -1)])),
+        Bad("empty layer", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar", 0)])),
+        Bad("huge layer", manifest(layers: [descriptor("application/vnd.oci.image.layer.v1.tar", .max)])),
+        Bad(
             "huge together",
             manifest(layers: Array(repeating: descriptor("application/vnd.oci.image.layer.v1.tar", 9 << 30), count: 2))
         ),
-        ("many layers", manifest(layers: Array(repeating: layer, count: 128))),
-        ("huge configuration", manifest(config: descriptor(MediaType.config, 2 << 20))),
-        ("other digest", manifest(layers: [layer.replacing("sha256:", with: "sha512:")])),
-        ("short digest", manifest(layers: [layer.replacing("1111", with: "")])),
-        ("nested too deeply", Array(String(repeating: "[", count: 100_000).utf8)),
-        ("too large", [UInt8](repeating: UInt8(ascii: " "), count: 5 << 20)),
+        Bad("many layers", manifest(layers: Array(repeating: layer, count: 128))),
+        Bad("huge configuration", manifest(config: descriptor(MediaType.config, 2 << 20))),
+        Bad("other digest", manifest(layers: [layer.replacing("sha256:", with: "sha512:")])),
+        Bad("short digest", manifest(layers: [layer.replacing("1111", with: "")])),
+        Bad("nested too deeply", Array(String(repeating: "[", count: 100_000).utf8)),
+        Bad("too large", [UInt8](repeating: UInt8(ascii: " "), count: 5 << 20)),
     ]
 
-    @Test(arguments: bad) func whatIsNoImageIsRefused(name: String, bytes: [UInt8]) {
-        #expect(throws: ImageError.self) { try ImageDocument(parsing: bytes, mediaType: MediaType.manifest) }
+    @Test(arguments: bad) func whatIsNoImageIsRefused(document: Bad) {
+        #expect(throws: ImageError.self) { try ImageDocument(parsing: document.bytes, mediaType: MediaType.manifest) }
     }
 
     @Test func theBestEntryForThePlatformIsTaken() throws {
