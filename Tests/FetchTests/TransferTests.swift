@@ -15,7 +15,10 @@ import Testing
     }
 
     @Test func redirectsAreNotFollowed() throws {
-        #expect(throws: FetchError.status(302, nil)) { try server.client().request("GET", server.base + "/redirect") }
+        let client = try server.client()
+        #expect(throws: FetchError.status(302, nil)) { try client.request("GET", server.base + "/redirect") }
+        #expect(client.lastReply?.status == 302)
+        #expect(client.lastReply?.headers["location"] == "https://127.0.0.2/payload")
     }
 
     @Test func aBodyIsSentWithItsHeaders() throws {

@@ -52,6 +52,13 @@ struct PullTests {
         let tree = try verity.finish()
         #expect(tree.rootHash == image.rootHash)
         #expect(try Files.read(files.tree, limitBytes: 64 << 20) == tree.image)
+        if Files.exists("/usr/sbin/veritysetup") {
+            try run("/usr/sbin/veritysetup", ["verify", files.image, files.tree, image.rootHash.description])
+        }
+        let device = image.verity(named: "one", dataDevice: "/dev/loop1", treeDevice: "/dev/loop2")
+        #expect(
+            device.parameters
+                == "1 /dev/loop1 /dev/loop2 4096 4096 \(image.blocks) 1 sha256 \(image.rootHash) \(image.salt)")
         let fsck = (mkfsErofs ?? "").replacing("mkfs.erofs", with: "fsck.erofs")
         let out = scratch.path + "/extracted"
         try run(fsck, ["--extract=\(out)", files.image])
@@ -140,6 +147,17 @@ struct PullTests {
             try puller(store).pull(try server.reference("wrong/app:1"), from: server.client(), nowSeconds: 1)
         }
         #expect(try Files.list(store.path + "/layers").isEmpty && store.images().isEmpty)
+        var tampered = test
+        tampered.blobs[test.layers[0]]?[5_000] ^= 1
+        let mirror = try RegistryServer(tampered)
+        let book = RegistryBook(registries: [
+            "registry.example": RegistryAccess(origin: try server.endpoint(), mirrors: [try mirror.endpoint()])
+        ])
+        let image = try puller(store).pull(
+            try ImageReference(parsing: "registry.example/open/app:1"), from: RegistryClient(book), nowSeconds: 1)
+        #expect(image.layers == test.layers)
+        #expect(mirror.log.count { $0.contains(test.layers[0].description) } == 1)
+        #expect(mirror.log.contains { $0.contains(test.layers[1].description) })
     }
 
     @Test func aHostileLayerLeavesNoImage() throws {
