@@ -70,7 +70,9 @@ let rows: [Row] = [
     Row(
         name: "Agent", kind: .module,
         needs: ["Contract", "Node", "Sequences", "Decisions", "Release", "Slots", "Fetch", "Firmware", "Linux"]),
-    Row(name: "Simulation", kind: .module, needs: ["Sequences", "Decisions", "Release", "Slots", "Linux"]),
+    Row(
+        name: "Simulation", kind: .module,
+        needs: ["Sequences", "Decisions", "Release", "Slots", "Linux", "Cryptography"]),
 
     // The builder's and operator's side.
     Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux", "Slots"]),

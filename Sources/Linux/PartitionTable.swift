@@ -94,9 +94,11 @@ public struct PartitionTable: Sendable, Equatable {
         guard CRC32.of(bytes) == header.entriesCRC else { return nil }
         var found: [Partition] = []
         for index in 0..<header.count {
-            let entry = Array(bytes[index * header.entryBytes..<index * header.entryBytes + 128])
-            guard let type = StoredUUID(storedBytes: entry[0..<16]), !type.isZero,
-                let uuid = StoredUUID(storedBytes: entry[16..<32])
+            let start = index * header.entryBytes
+            // An entry without a type is not in use.
+            guard bytes.little64(start) | bytes.little64(start + 8) != 0 else { continue }
+            let entry = Array(bytes[start..<start + 128])
+            guard let type = StoredUUID(storedBytes: entry[0..<16]), let uuid = StoredUUID(storedBytes: entry[16..<32])
             else { continue }
             let (first, last) = (entry.little64(32), entry.little64(40))
             guard first <= last, header.usable.contains(first), header.usable.contains(last) else { return nil }
@@ -147,7 +149,12 @@ enum CRC32 {
         bytes.withUnsafeBufferPointer { bytes in
             table.withUnsafeBufferPointer { table in
                 var crc = UInt32.max
-                for byte in bytes { crc = crc >> 8 ^ table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)] }
+                var index = 0
+                // Not `for`, whose iterator takes a debug build five times as long.
+                while index < bytes.count {
+                    crc = crc >> 8 ^ table[Int(UInt8(truncatingIfNeeded: crc) ^ bytes[index])]
+                    index += 1
+                }
                 return ~crc
             }
         }

@@ -35,9 +35,6 @@ public struct StoredUUID: Hashable, Sendable, CustomStringConvertible {
     /// The 16 bytes as GPT and UEFI store them.
     public var storedBytes: [UInt8] { Self.swapped(bytes) }
 
-    /// Whether all bits are zero.
-    public var isZero: Bool { bytes.allSatisfy { $0 == 0 } }
-
     /// `8-4-4-4-12` lower-case hexadecimal digits.
     public var description: String {
         let digits = Array("0123456789abcdef".utf8)

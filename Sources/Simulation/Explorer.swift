@@ -2,22 +2,66 @@ import Contract
 
 /// Cuts the power at every instant of a scenario, starts again, and cuts once more while the machine recovers.
 ///
-/// Worlds that are equal lead to the same future, so that each is run once.
+/// Worlds of one key (`WorldKeys`) have the same future, so that each is run once, and a run ends at a restart from
+/// which an earlier one went on.
 public final class Explorer {
     /// What is right at the end of every run.
     public typealias Goal = (_ machine: SimulatedMachine, _ end: SimulatedEnd) -> String?
 
+    /// How thoroughly a scenario is cut.
+    public struct Thoroughness: Sendable, CustomStringConvertible {
+        /// The fates of unsynced writes at the first cut, which is made at every instant.
+        public var first: FaultyDisk.Detail
+        /// The same at the cut during recovery.
+        public var second: FaultyDisk.Detail
+        /// One in so many instants of each recovery is cut, beginning with another one in each world, so that all of them
+        /// have their turn: 1 cuts at every instant.
+        public var stride: Int
+
+        /// Sets all three.
+        public init(first: FaultyDisk.Detail, second: FaultyDisk.Detail, stride: Int) {
+            self.first = first
+            self.second = second
+            self.stride = stride
+        }
+
+        /// What is cut, for the line that counts the cut points.
+        public var description: String {
+            func writes(_ detail: FaultyDisk.Detail) -> String {
+                detail == .each ? "each unsynced write" : "the newest unsynced write"
+            }
+            let often = stride == 1 ? "every instant" : "one in \(stride) instants"
+            return "applied, lost or torn: first \(writes(first)) at every instant, then \(writes(second)) at \(often)"
+        }
+
+        /// Every instant, with every fate.
+        public static let full = Thoroughness(first: .each, second: .each, stride: 1)
+    }
+
+    private struct Open {
+        var world: World
+        var key: Int
+        var cuts: Int
+        var path: String
+    }
+
     private static let start = "start"
     private let site: SimulatedSite
+    private let file: DiskFile?
     private let makeStorage: (FaultyDisk) -> any SimulatedStorage
     private let isRight: Goal
     private let mostBoots: Int
-    private let isBrief: Bool
-    private var seen: [Int: Int] = [:]
+    /// How thoroughly it cuts.
+    public let thoroughness: Thoroughness
+    private var keys: WorldKeys
+    /// The cuts that a world was, or will be, explored with.
+    private var planned: [Int: Int] = [:]
+    /// The same for worlds that were run, with the restarts that were left from there.
+    private var done: [Int: (cuts: Int, boots: Int)] = [:]
     private var known: Set<String> = []
     /// Instants at which the power was cut, each with every fate of what was not yet durable.
     public private(set) var cutPoints = 0
-    /// Different worlds that those cuts left, each run to its end.
+    /// Different worlds that those cuts left, each run until it ended or went on as an earlier one.
     public private(set) var worlds = 0
     /// The most restarts that any run needed.
     public private(set) var longestBoots = 0
@@ -29,68 +73,103 @@ public final class Explorer {
     /// - Parameters:
     ///   - site: What surrounds the machine.
     ///   - mostBoots: More restarts than this are a failure to converge.
-    ///   - isBrief: Fewer combinations where many writes are not yet durable, as with the real adapters.
+    ///   - thoroughness: Which fates of unsynced writes are looked at.
+    ///   - file: A file for the disk to lie in; nil for memory.
     ///   - makeStorage: The adapters.
     ///   - isRight: What is wrong with the end of a run, or nil.
     public init(
-        site: SimulatedSite, mostBoots: Int = 20, isBrief: Bool = false,
+        site: SimulatedSite, mostBoots: Int = 20,
+        thoroughness: Thoroughness = .full, file: DiskFile? = nil,
         makeStorage: @escaping (FaultyDisk) -> any SimulatedStorage = { PlainStorage($0) },
         isRight: @escaping Goal
     ) {
         self.site = site
         self.mostBoots = mostBoots
-        self.isBrief = isBrief
+        self.thoroughness = thoroughness
+        self.file = file
         self.makeStorage = makeStorage
         self.isRight = isRight
+        keys = WorldKeys(recordOffset: site.recordOffset)
     }
 
     /// Runs from a world to its end, with up to `cuts` power cuts on the way. Returns the world at the end without any.
     @discardableResult
     public func explore(_ world: World, cuts: Int) -> World {
-        var open: [(world: World, cuts: Int, path: String)] = [(world, cuts, Self.start)]
+        var open = [Open(world: world, key: keys.key(world), cuts: cuts, path: Self.start)]
         var end: World?
         while let next = open.popLast() {
-            let (last, found) = runOnce(next.world, cuts: next.cuts, path: next.path)
+            if let before = done[next.key], before.cuts >= next.cuts { continue }
+            let (last, found) = run(next)
             if end == nil { end = last }
             open += found
         }
         return end ?? world
     }
 
-    private func runOnce(_ world: World, cuts: Int, path: String) -> (World, [(World, Int, String)]) {
-        let machine = SimulatedMachine(world, site: site, makeStorage: makeStorage)
-        var found: [(World, Int, String)] = []
+    private func run(_ next: Open) -> (World, [Open]) {
+        let broken = atRest(next.world)
+        // The world that the exploration starts from may be damaged on purpose, and stays so until it is mended.
+        if next.path == Self.start, !broken.isEmpty {
+            known = Set(broken + SlotName.allCases.map(Invariants.notWhatWasCommitted))
+        }
+        let machine = SimulatedMachine(next.world, site: site, file: file, makeStorage: makeStorage)
+        var found: [Open] = []
         var instants = 0
         machine.onInstant = { [unowned self] machine in
             instants += 1
-            guard cuts > 0 else { return }
-            for cut in machine.worldsAfterCut(isBrief: isBrief) {
-                cutPoints += 1
-                let digest = cut.digest
-                guard seen[digest, default: 0] < cuts else { continue }
-                seen[digest] = cuts
-                found.append((cut, cuts - 1, "\(path) > cut at \(instants) in boot \(machine.boots)"))
-            }
+            found += cut(machine, next, instant: instants)
         }
-        let broken = atRest(world)
-        // The world that the exploration starts from may be damaged on purpose, and stays so until it is mended.
-        if path == Self.start, !broken.isEmpty {
-            known = Set(broken + SlotName.allCases.map(Invariants.notWhatWasCommitted))
+        var passed: [(key: Int, boots: Int)] = [(next.key, 0)]
+        var boots = 0
+        var wrong: [String] = []
+        machine.onRestart = { [unowned self] machine in
+            let key = keys.key(machine.world)
+            if let before = done[key], before.cuts >= next.cuts {
+                boots = before.boots
+                return false
+            }
+            if let same = passed.first(where: { $0.key == key }) {
+                wrong.append("after boot \(machine.boots) the world is as it was after boot \(same.boots)")
+                return false
+            }
+            passed.append((key, machine.boots))
+            return true
         }
         let end = machine.run(limit: mostBoots)
         machine.onInstant = nil
+        machine.onRestart = nil
         worlds += 1
-        longestBoots = max(longestBoots, machine.boots)
-        var wrong = (broken + machine.violations).filter { !known.contains($0) }
-        if let sentence = isRight(machine, end) { wrong.append(sentence) }
+        boots += machine.boots
+        longestBoots = max(longestBoots, boots)
+        for place in passed { done[place.key] = (next.cuts, boots - place.boots) }
+        if boots > mostBoots { wrong.append("it restarted \(boots) times") }
+        wrong += (broken + machine.violations).filter { !known.contains($0) }
+        if end != .stopped, let sentence = isRight(machine, end) { wrong.append(sentence) }
         if !wrong.isEmpty, failures.count < 10 {
-            failures.append(([path] + wrong + machine.history.suffix(40)).joined(separator: "\n    "))
+            failures.append(([next.path] + wrong + machine.history.suffix(40)).joined(separator: "\n    "))
         }
         return (machine.world, found)
     }
 
+    /// The new worlds that a cut at this instant may leave.
+    private func cut(_ machine: SimulatedMachine, _ run: Open, instant: Int) -> [Open] {
+        guard run.cuts > 0 else { return [] }
+        let isFirst = run.path == Self.start
+        guard isFirst || (worlds + instant).isMultiple(of: thoroughness.stride) else { return [] }
+        let detail = isFirst ? thoroughness.first : thoroughness.second
+        return machine.worldsAfterCut(detail).compactMap { world in
+            cutPoints += 1
+            let key = keys.key(world)
+            guard planned[key, default: -1] < run.cuts - 1 else { return nil }
+            planned[key] = run.cuts - 1
+            return Open(
+                world: world, key: key, cuts: run.cuts - 1,
+                path: "\(run.path) > cut at \(instant) in boot \(machine.boots)")
+        }
+    }
+
     /// What a cut left must keep the rules before anything runs.
     private func atRest(_ world: World) -> [String] {
-        Invariants.broken(SimulatedMachine(world, site: site, makeStorage: makeStorage))
+        Invariants.broken(SimulatedMachine(world, site: site, file: file, makeStorage: makeStorage))
     }
 }

@@ -1,6 +1,6 @@
 public import Linux
 
-/// A disk that keeps what was written apart from what is durable.
+/// A disk that keeps what was written apart from what is durable, in memory or in a file.
 ///
 /// The fault model: a flush makes everything written before it durable. At a power cut each write since the last flush
 /// is, independently of the others, applied, lost, or torn between two sectors; sectors themselves are atomic. Reads see
@@ -14,8 +14,11 @@ public final class FaultyDisk: BlockDevice {
 
     /// What a power cut would surely leave.
     public private(set) var durable: DiskImage
-    private var seen: DiskImage
+    private(set) var seen: DiskImage
+    /// What was to be seen before the newest write.
+    private var before: DiskImage
     private(set) var pending: [Write] = []
+    private let file: DiskFile?
     /// Called after each write and each flush: the instants at which power may be lost.
     public var onEffect: () -> Void = {}
     /// Asked before each write; what it throws, the write throws, and nothing is written.
@@ -29,15 +32,22 @@ public final class FaultyDisk: BlockDevice {
     public var sizeBytes: UInt64 { durable.sizeBytes }
 
     /// Makes a disk with these contents, all of it durable.
-    public init(_ image: DiskImage, sectorSizeBytes: Int = 512) {
+    ///
+    /// With a `file` every read, write and flush goes to that, and what is kept in memory is only the log of them from
+    /// which a cut is made. A file serves one disk at a time.
+    public init(_ image: DiskImage, sectorSizeBytes: Int = 512, file: DiskFile? = nil) {
         durable = image
         seen = image
+        before = image
         self.sectorSizeBytes = sectorSizeBytes
+        self.file = file
+        file?.show(image)
     }
 
     /// Reads what was written last.
     public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
         try check(offset, buffer.count)
+        if let file { return try file.read(at: offset, into: buffer) }
         seen.read(at: offset, into: buffer)
     }
 
@@ -45,8 +55,9 @@ public final class FaultyDisk: BlockDevice {
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
         try check(offset, bytes.count)
         try onWrite(offset, bytes.count)
-        let write = Write(offset: offset, bytes: Array(bytes))
-        pending.append(write)
+        try file?.write(bytes, at: offset)
+        before = seen
+        pending.append(Write(offset: offset, bytes: Array(bytes)))
         seen.write(bytes, at: offset)
         effects += 1
         onEffect()
@@ -55,7 +66,9 @@ public final class FaultyDisk: BlockDevice {
     /// Makes everything written so far durable.
     public func flush() throws {
         guard !pending.isEmpty else { return }
+        try file?.flush()
         durable = seen
+        before = seen
         pending = []
         effects += 1
         onEffect()
@@ -64,7 +77,9 @@ public final class FaultyDisk: BlockDevice {
     /// A reset by watchdog or panic: what was not flushed was in memory and is gone.
     public func reset() {
         seen = durable
+        before = durable
         pending = []
+        file?.show(durable)
     }
 
     private func check(_ offset: UInt64, _ count: Int) throws {
@@ -78,22 +93,41 @@ public final class FaultyDisk: BlockDevice {
 
     private enum Fate: CaseIterable { case applied, lost, tornEarly, tornLate }
 
-    /// The images that a power cut at this instant may leave.
-    ///
-    /// Up to three unsynced writes: every combination. More: none and all; then, of each write or, where `isBrief`, of
-    /// the newest only: it alone, all but it, and it torn.
-    public func imagesAfterCut(isBrief: Bool = false) -> [DiskImage] {
-        var images: [DiskImage] = []
-        var digests: Set<Int> = []
-        for fates in combinations(isBrief) {
-            var image = durable
-            for (write, fate) in zip(pending, fates) { apply(write, fate, to: &image) }
-            if digests.insert(image.digest).inserted { images.append(image) }
-        }
-        return images
+    /// How many combinations of fates are looked at.
+    public enum Detail: Sendable {
+        /// Every combination of up to three writes that are not yet durable. Of more: none, all; then, of each write: it
+        /// alone, all but it, and it torn.
+        case each
+        /// None, all; then, of the newest write, which each write is at its own instant: it alone, all but it, and it
+        /// torn, with all or none of the others.
+        case newest
     }
 
-    private func combinations(_ isBrief: Bool) -> [[Fate]] {
+    /// The images that a power cut at this instant may leave.
+    public func imagesAfterCut(_ detail: Detail = .each) -> [DiskImage] {
+        let images =
+            detail == .newest
+            ? imagesOfNewest()
+            : combinations().map { fates in
+                var image = durable
+                for (write, fate) in zip(pending, fates) { apply(write, fate, to: &image) }
+                return image
+            }
+        var digests: Set<Int> = []
+        return images.filter { digests.insert($0.digest).inserted }
+    }
+
+    private func imagesOfNewest() -> [DiskImage] {
+        guard let newest = pending.last else { return [durable] }
+        return [durable, seen]
+            + [(durable, Fate.applied), (before, .lost), (before, .tornEarly), (durable, .tornLate)].map {
+                var image = $0.0
+                apply(newest, $0.1, to: &image)
+                return image
+            }
+    }
+
+    private func combinations() -> [[Fate]] {
         let count = pending.count
         guard count > 3 else {
             return pending.reduce([[]]) { found, write in
@@ -103,7 +137,7 @@ public final class FaultyDisk: BlockDevice {
             }
         }
         var found = [[Fate](repeating: .lost, count: count), [Fate](repeating: .applied, count: count)]
-        for index in isBrief ? count - 1..<count : 0..<count {
+        for index in 0..<count {
             for (rest, fate) in [
                 (Fate.lost, Fate.applied), (.applied, .lost), (.applied, .tornEarly), (.lost, .tornLate),
             ] {

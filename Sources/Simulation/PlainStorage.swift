@@ -59,6 +59,11 @@ public final class PlainStorage: SimulatedStorage {
         table = store.read()
     }
 
+    /// The partition at a place, by the table that was read last.
+    public func role(at offset: UInt64) -> PartitionRole? {
+        table?.first { $0.startBytes <= offset && offset - $0.startBytes < $0.sizeBytes }?.role
+    }
+
     /// The partition that carries a target's file.
     public func partition(of target: StartTarget) -> GUID? {
         table?.first { $0.role == PartitionRole.boot(target) }?.uuid
@@ -161,15 +166,27 @@ public final class PlainStorage: SimulatedStorage {
     }
 
     private func identity(of target: StartTarget) -> (kind: UInt8, number: UInt8)? {
-        let role = PartitionRole.boot(target)
-        let kind: UInt8 = target == .recovery ? 4 : 3
-        guard let window = try? window(role), let first = try? window.bytes(at: 0, count: disk.sectorSizeBytes)
+        guard let (kind, number) = volume(of: target),
+            holds(file(kind, number), at: Self.fileOffset, of: .boot(target))
         else { return nil }
-        guard first == pattern(kind + 10, first[1], sectors: 1, disk.sectorSizeBytes),
-            holds(file(kind, first[1]), at: Self.fileOffset, of: role)
+        return (kind, number)
+    }
+
+    /// What the first sector says, where it is whole.
+    private func volume(of target: StartTarget) -> (kind: UInt8, number: UInt8)? {
+        let kind: UInt8 = target == .recovery ? 4 : 3
+        guard let window = try? window(.boot(target)),
+            let first = try? window.bytes(at: 0, count: disk.sectorSizeBytes), first[0] == kind + 10,
+            holds(pattern(kind + 10, first[1], sectors: 1, disk.sectorSizeBytes), at: 0, of: .boot(target))
         else { return nil }
         return (kind, first[1])
     }
+
+    /// Whether the sector that makes a file valid is there.
+    public func isBootable(_ target: StartTarget) -> Bool { volume(of: target) != nil }
+
+    /// Whether the file is whole.
+    public func isGenuine(_ target: StartTarget) -> Bool { identity(of: target) != nil }
 
     /// What starts at a target.
     public func program(at target: StartTarget) -> SimulatedProgram? {

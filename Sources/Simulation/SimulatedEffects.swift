@@ -73,7 +73,7 @@ extension SimulatedEffects: RegistrationEffect {
     func register(_ inventory: Inventory) throws {
         try reach()
         guard !hasKey else { return }
-        machine.keysMade += 1
+        machine.keysMade = min(machine.keysMade + 1, 2)
         storage.keyToSave = machine.keysMade
         hasKey = true
     }
@@ -87,9 +87,10 @@ extension SimulatedEffects: RegistrationEffect {
     }
 
     func plan() throws -> ProvisioningPlan {
-        machine.planGeneration += 1
+        // The least number that the node accepts: whatever it carried out last may not come again.
+        let generation = (storage.load().record?.planGeneration ?? 0) + 1
         return machine.site.plan(
-            nodeID: try waitForAdmission(), registration: registrationID, generation: machine.planGeneration)
+            nodeID: try waitForAdmission(), registration: registrationID, generation: generation)
     }
 }
 

@@ -19,6 +19,8 @@ public struct SimulatedSite: Sendable {
     public var kexecWorks = true
     /// How the plan hands over.
     public var handOver = HandOver.reboot
+    /// The disk's sector size in bytes.
+    public var sectorSizeBytes = 512
     /// The sizes that the plan wants.
     public var layout = SimulatedSite.smallLayout
     /// Whether the plan erases the state.
@@ -42,8 +44,18 @@ public struct SimulatedSite: Sendable {
     public static let smallLayout = DiskLayout(
         recoveryBytes: 34 << 20, bootBytes: 34 << 20, rootBytes: 1 << 20, treeBytes: 1 << 20,
         minimumStateBytes: 1 << 20)
-    /// A disk on which that layout fits.
-    public static let diskBytes: UInt64 = 112 << 20
+    /// A disk on which that layout fits, in bytes.
+    public static let smallDiskBytes: UInt64 = 112 << 20
+
+    /// The same for sectors of 4096 bytes, of which FAT32 needs 65525 and more.
+    public static let largeLayout = DiskLayout(
+        recoveryBytes: 260 << 20, bootBytes: 260 << 20, rootBytes: 1 << 20, treeBytes: 1 << 20,
+        minimumStateBytes: 1 << 20)
+    /// A disk on which that layout fits, in bytes.
+    public static let largeDiskBytes: UInt64 = 790 << 20
+
+    /// Where the boot record's partition begins in this layout, in bytes.
+    var recordOffset: UInt64 { PartitionPlanner.alignmentBytes + layout.recoveryBytes + 2 * layout.bootBytes }
 
     func plan(nodeID: NodeID, registration: String, generation: Int) -> ProvisioningPlan {
         ProvisioningPlan(

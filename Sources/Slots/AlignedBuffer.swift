@@ -36,6 +36,16 @@ extension BlockDevice {
         return Array(buffer.bytes[Int(offset - start)..<Int(offset - start) + count])
     }
 
+    /// Whether these very bytes, which must be whole sectors, can be read at `offset`.
+    func holds(_ bytes: [UInt8], at offset: UInt64) throws -> Bool {
+        let buffer = AlignedBuffer(count: bytes.count)
+        try read(at: offset, into: buffer.bytes)
+        guard let found = buffer.bytes.baseAddress else { return true }
+        // Not `==`, with which a debug build compares byte by byte: tests read back thousands of tables.
+        return bytes.withUnsafeBytes { wanted in wanted.baseAddress.map { memcmp(found, $0, bytes.count) == 0 } ?? true
+        }
+    }
+
     /// Writes `bytes`, which must be whole sectors, through aligned memory.
     func writeSectors(_ bytes: [UInt8], at offset: UInt64) throws {
         let buffer = AlignedBuffer(count: bytes.count)

@@ -130,7 +130,7 @@ extension SlotWriter {
 private struct BootDonors {
     private var files: [(file: FATFile, artifact: FrameTable.Artifact)] = []
     private var places: [UInt64: (file: Int, frame: Int)] = [:]
-    private let buffer = AlignedBuffer(count: FrameLimit.largestPlainBytes)
+    private let buffer: AlignedBuffer
 
     init(_ donors: [BootDonor], manifest: Manifest, table: FrameTable) throws {
         for donor in donors {
@@ -144,6 +144,7 @@ private struct BootDonors {
             }
             files.append((file, artifact))
         }
+        buffer = AlignedBuffer(count: files.isEmpty ? 0 : FrameLimit.largestPlainBytes)
     }
 
     /// The plain bytes of a frame, valid until the next call; nil where no donor has it.

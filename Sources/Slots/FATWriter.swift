@@ -62,7 +62,7 @@ public final class FATWriter {
         try device.flush()
 
         try forEachTablePiece { bytes, offset in
-            guard try device.readBytes(at: offset, count: bytes.count) == bytes else {
+            guard try device.holds(bytes, at: offset) else {
                 throw FATError.readBack("the allocation table at \(offset) differs")
             }
         }
@@ -72,7 +72,7 @@ public final class FATWriter {
         try device.flush()
         try device.writeSectors(layout.bootSector(), at: 0)
         try device.flush()
-        guard try device.readBytes(at: 0, count: layout.sectorBytes) == layout.bootSector() else {
+        guard try device.holds(layout.bootSector(), at: 0) else {
             throw FATError.readBack("the boot sector differs")
         }
     }

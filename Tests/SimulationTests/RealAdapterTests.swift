@@ -1,57 +1,108 @@
 import Contract
 import Decisions
+import Foundation
+import Linux
 import Sequences
 import Testing
 
 @testable import Simulation
 
-/// The same cuts through the adapters that ship: partition table, boot record, FAT volumes, slot writer and verifier.
+/// The same cuts through the adapters that ship, over a file: partition table, boot record, FAT volumes, slot writer
+/// and verifier.
 @Suite struct PowerCutsOfRealAdapters {
-    @Test func provisioningAndUpgradeSurviveACutAnywhere() async throws {
-        let releases = [try await RealRelease.make(1), try await RealRelease.make(2)]
-        let first = SimulatedRelease(releases[0].facts)
-        let second = SimulatedRelease(releases[1].facts)
-        let make: (FaultyDisk) -> any SimulatedStorage = { RealStorage($0, releases: releases) }
+    @Test(arguments: [512, 4096]) func everySequenceSurvivesTwoCutsAnywhere(sectorSizeBytes: Int) async throws {
+        let bench = try Bench(
+            releases: [try await RealRelease.make(1), try await RealRelease.make(2)], sectorSizeBytes: sectorSizeBytes)
+        let provisioned = try bench.provision()
+        try bench.upgrade(provisioned)
+        try bench.rollBack(provisioned)
+        try bench.recover(provisioned)
+    }
+}
 
-        let factory = SimulatedSite(releases: [first], planned: first)
-        let provisioning = Explorer(site: factory, isBrief: true, makeStorage: make) { _, end in
+/// A machine of the real adapters, whose disk is a file.
+private struct Bench {
+    let first: SimulatedRelease
+    let second: SimulatedRelease
+    let factory: SimulatedSite
+    private let knowledge: RealStorage.Knowledge
+    private let file: DiskFile
+    private let diskBytes: UInt64
+
+    init(releases: [RealRelease], sectorSizeBytes: Int) throws {
+        first = SimulatedRelease(releases[0].facts)
+        second = SimulatedRelease(releases[1].facts)
+        knowledge = RealStorage.Knowledge(releases)
+        var factory = SimulatedSite(releases: [first], planned: first)
+        factory.sectorSizeBytes = sectorSizeBytes
+        if sectorSizeBytes > 512 { factory.layout = SimulatedSite.largeLayout }
+        self.factory = factory
+        diskBytes = sectorSizeBytes > 512 ? SimulatedSite.largeDiskBytes : SimulatedSite.smallDiskBytes
+        // Where files are kept in memory thousands of flushes take no time.
+        let shared = "/dev/shm"
+        let folder = access(shared, W_OK) == 0 ? shared : FileManager.default.temporaryDirectory.path
+        let path = "\(folder)/apus-simulation-\(UUID())"
+        file = try DiskFile(path: path, sizeBytes: diskBytes, sectorSizeBytes: sectorSizeBytes)
+        unlink(path)
+    }
+
+    private func explore(
+        _ name: String, _ site: SimulatedSite, from world: World, stride: Int, atLeast least: Int,
+        isRight: @escaping Explorer.Goal
+    ) -> World {
+        let explorer = Explorer(
+            site: site, thoroughness: Explorer.Thoroughness(first: .each, second: .newest, stride: stride), file: file,
+            makeStorage: { [knowledge] in RealStorage($0, knowledge) }, isRight: isRight)
+        let end = explorer.explore(world, cuts: 2)
+        Rig.check(explorer, "\(name), real adapters, sectors of \(site.sectorSizeBytes) bytes", atLeast: least)
+        return end
+    }
+
+    func provision() throws -> World {
+        explore("provisioning", factory, from: World(diskBytes: diskBytes), stride: 12, atLeast: 5000) { _, end in
             end == .steady(.a) ? nil : "ended \(end)"
         }
-        let provisioned = provisioning.explore(World(), cuts: 1)
-        Rig.check(provisioning, "provisioning, real adapters", atLeast: 300)
+    }
 
-        var field = SimulatedSite(releases: [first, second], planned: first, desired: second)
+    /// No network helps, and the server wants the other release.
+    private func field(_ second: SimulatedRelease) -> SimulatedSite {
+        var field = factory
+        field.releases = [first, second]
+        field.desired = second
         field.bootsFromNetwork = false
-        let upgrade = Explorer(site: field, isBrief: true, makeStorage: make) { machine, end in
+        return field
+    }
+
+    func upgrade(_ provisioned: World) throws {
+        _ = explore("upgrade and commit", field(second), from: provisioned, stride: 1, atLeast: 2000) {
+            [second] machine, end in
             guard case .steady(let slot) = end, let record = Rig.record(machine) else { return "ended \(end)" }
             guard machine.keysMade == 1 else { return "it became a second node" }
             if record.quarantineReason(of: second.name) != nil { return slot == .a ? nil : "the wrong slot" }
             return record.committedRelease?.release == second.name ? nil : "not upgraded"
         }
-        upgrade.explore(provisioned, cuts: 1)
-        Rig.check(upgrade, "upgrade, real adapters", atLeast: 100)
+    }
 
-        var bad = field
-        bad.releases = [first, SimulatedRelease(releases[1].facts, .unhealthy)]
-        let rollback = Explorer(site: bad, isBrief: true, makeStorage: make) { machine, end in
+    func rollBack(_ provisioned: World) throws {
+        let bad = SimulatedRelease(second.facts, .unhealthy)
+        _ = explore("rollback", field(bad), from: provisioned, stride: 1, atLeast: 2000) { machine, end in
             guard end == .steady(.a), let record = Rig.record(machine) else { return "ended \(end)" }
-            return record.quarantineReason(of: second.name) == nil ? "the bad version is not quarantined" : nil
+            return record.quarantineReason(of: bad.name) == nil ? "the bad version is not quarantined" : nil
         }
-        rollback.explore(provisioned, cuts: 1)
-        Rig.check(rollback, "rollback, real adapters", atLeast: 100)
+    }
 
+    /// Both slots are damaged, and nothing but the recovery partition helps.
+    func recover(_ provisioned: World) throws {
         var damaged = provisioned
-        let storage = RealStorage(FaultyDisk(provisioned.disk), releases: releases)
+        let storage = RealStorage(FaultyDisk(provisioned.disk, sectorSizeBytes: factory.sectorSizeBytes), knowledge)
         for part in try storage.partitions(of: "sda") where part.label.hasPrefix("apus-boot-") {
             damaged.disk.write([UInt8](repeating: 0, count: 512), at: part.startBytes)
         }
-        var alone = field
+        var alone = field(second)
         alone.desired = nil
-        let recovery = Explorer(site: alone, isBrief: true, makeStorage: make) { machine, end in
+        _ = explore("recovery", alone, from: damaged, stride: 1, atLeast: 1000) { machine, end in
             guard end == .steady(.a) else { return "ended \(end)" }
             return machine.keysMade == 1 ? nil : "it became a second node"
         }
-        recovery.explore(damaged, cuts: 1)
-        Rig.check(recovery, "recovery, real adapters", atLeast: 50)
     }
 }

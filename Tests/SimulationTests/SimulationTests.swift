@@ -235,6 +235,6 @@ enum Rig {
         #expect(explorer.cutPoints >= least)
         print(
             "simulation: \(name): \(explorer.cutPoints) cut points, \(explorer.worlds) different worlds, "
-                + "at most \(explorer.longestBoots) restarts")
+                + "at most \(explorer.longestBoots) restarts; \(explorer.thoroughness)")
     }
 }
