@@ -110,7 +110,10 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Slots", ["CZstd", "Contract", "Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
     ("Images", ["Contract", "Cryptography", "Fetch", "Linux", "Release"], []),
     ("Sequences", ["Contract", "Decisions"], []),
-    ("Node", ["Contract", "Decisions", "Sequences", "Linux", "Fetch", "Cryptography", "Release"], []),
+    (
+        "Node",
+        ["Contract", "Decisions", "Sequences", "Linux", "Fetch", "Cryptography", "Release", "Firmware", "Slots"], []
+    ),
     ("Agent", ["Contract", "Decisions", "Linux", "Node"], []),
     (
         "Simulation", ["Decisions", "Release", "Slots", "Sequences", "Linux", "Packing", "Partitions", "Cryptography"],
