@@ -9,7 +9,7 @@ public final class Explorer {
     public typealias Goal = (_ machine: SimulatedMachine, _ end: SimulatedEnd) -> String?
 
     /// How thoroughly a scenario is cut.
-    public struct Thoroughness: Sendable, CustomStringConvertible {
+    public struct Thoroughness: Sendable {
         /// The fates of unsynced writes at the first cut, which is made at every instant.
         public var first: FaultyDisk.Detail
         /// The same at the cut during recovery.
@@ -23,15 +23,6 @@ public final class Explorer {
             self.first = first
             self.second = second
             self.stride = stride
-        }
-
-        /// What is cut, for the line that counts the cut points.
-        public var description: String {
-            func writes(_ detail: FaultyDisk.Detail) -> String {
-                detail == .each ? "each unsynced write" : "the newest unsynced write"
-            }
-            let often = stride == 1 ? "every instant" : "one in \(stride) instants"
-            return "applied, lost or torn: first \(writes(first)) at every instant, then \(writes(second)) at \(often)"
         }
 
         /// Every instant, with every fate.
@@ -51,8 +42,8 @@ public final class Explorer {
     private let makeStorage: (FaultyDisk) -> any SimulatedStorage
     private let isRight: Goal
     private let mostBoots: Int
-    /// How thoroughly it cuts.
-    public let thoroughness: Thoroughness
+    private let thoroughness: Thoroughness
+    private var cuts = 0
     private var keys: WorldKeys
     /// The cuts that a world was, or will be, explored with.
     private var planned: [Int: Int] = [:]
@@ -95,6 +86,7 @@ public final class Explorer {
     /// Runs from a world to its end, with up to `cuts` power cuts on the way. Returns the world at the end without any.
     @discardableResult
     public func explore(_ world: World, cuts: Int) -> World {
+        self.cuts = cuts
         var open = [Open(world: world, key: keys.key(world), cuts: cuts, path: Self.start)]
         var end: World?
         while let next = open.popLast() {
@@ -104,6 +96,17 @@ public final class Explorer {
             open += found
         }
         return end ?? world
+    }
+
+    /// What was explored, and what was left out, in a line.
+    public var summary: String {
+        func writes(_ detail: FaultyDisk.Detail) -> String {
+            detail == .each ? "each unsynced write" : "the newest unsynced write"
+        }
+        let often = thoroughness.stride == 1 ? "every instant" : "one in \(thoroughness.stride) instants"
+        let second = cuts < 2 ? "; one cut only" : ", then again with \(writes(thoroughness.second)) at \(often)"
+        return "\(cutPoints) cut points, \(worlds) different worlds, at most \(longestBoots) restarts; cut with "
+            + "\(writes(thoroughness.first)) applied, lost or torn at every instant\(second)"
     }
 
     private func run(_ next: Open) -> (World, [Open]) {

@@ -17,11 +17,11 @@ import Testing
     }
 
     @Test(arguments: [HandOver.kexec, .powerOff])
-    func provisioningSurvivesACutHoweverItHandsOver(handOver: HandOver) {
+    func provisioningSurvivesTwoCutsHoweverItHandsOver(handOver: HandOver) {
         var site = Rig.factory
         site.handOver = handOver
         let explorer = Explorer(site: site) { _, end in end == .steady(.a) ? nil : "ended \(end)" }
-        explorer.explore(World(), cuts: 1)
+        explorer.explore(World(), cuts: 2)
         Rig.check(explorer, "provisioning, \(handOver.rawValue)", atLeast: 150)
     }
 
@@ -49,7 +49,7 @@ import Testing
             guard record.trial == nil else { return "the trial goes on" }
             return record.quarantineReason(of: second.name) == nil ? "the bad version is not quarantined" : nil
         }
-        explorer.explore(try Rig.provisioned(), cuts: behaviour == .unhealthy ? 2 : 1)
+        explorer.explore(try Rig.provisioned(), cuts: 2)
         Rig.check(explorer, "rollback, \(behaviour)", atLeast: 50)
     }
 
@@ -98,7 +98,7 @@ import Testing
             guard end == .steady(slots.count == 1 ? .b : .a) else { return "ended \(end)" }
             return machine.keysMade == 1 ? nil : "it became a second node"
         }
-        explorer.explore(world, cuts: 1)
+        explorer.explore(world, cuts: 2)
         Rig.check(explorer, "\(slots.count) damaged roots", atLeast: 10)
     }
 
@@ -127,7 +127,7 @@ import Testing
         var site = Rig.field()
         site.wipesState = true
         let explorer = Explorer(site: site) { _, end in end == .steady(.a) ? nil : "ended \(end)" }
-        explorer.explore(world, cuts: 1)
+        explorer.explore(world, cuts: 2)
         Rig.check(explorer, "recovery with a wipe", atLeast: 50)
     }
 
@@ -143,7 +143,7 @@ import Testing
             let asked = record.planGeneration > 1
             return asked || record.committedRelease?.release == Rig.second.name ? nil : "nothing was done"
         }
-        explorer.explore(try Rig.provisioned(), cuts: 1)
+        explorer.explore(try Rig.provisioned(), cuts: 2)
         Rig.check(explorer, "provisioning again on request", atLeast: 100)
     }
 
@@ -171,7 +171,7 @@ import Testing
             return record.committedRelease?.release == second.name ? nil : "not upgraded"
         }
         let world = try Rig.provisioned(habit)
-        explorer.explore(world, cuts: 1)
+        explorer.explore(world, cuts: 2)
         Rig.check(explorer, "upgrade, firmware \(habit)", atLeast: 60)
         // Without a cut no firmware's habit is ever blamed on a version.
         let machine = SimulatedMachine(world, site: Rig.field(second))
@@ -233,8 +233,6 @@ enum Rig {
     static func check(_ explorer: Explorer, _ name: String, atLeast least: Int) {
         for failure in explorer.failures { Issue.record("\(failure)") }
         #expect(explorer.cutPoints >= least)
-        print(
-            "simulation: \(name): \(explorer.cutPoints) cut points, \(explorer.worlds) different worlds, "
-                + "at most \(explorer.longestBoots) restarts; \(explorer.thoroughness)")
+        print("simulation: \(name): \(explorer.summary)")
     }
 }
