@@ -48,6 +48,7 @@ let rows: [Row] = [
     Row(name: "Cryptography", kind: .module, needs: ["COpenSSL"]),
     Row(name: "Release", kind: .module, needs: ["Contract", "Cryptography"]),
     Row(name: "Decisions", kind: .module, needs: ["Contract", "Release"]),
+    Row(name: "Workloads", kind: .module, needs: ["Contract"]),
 
     // The node.
     Row(name: "Linux", kind: .module, needs: ["Contract", "CLinux", "CKmod"]),
@@ -103,6 +104,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Cryptography", [], []),
     ("Release", ["Cryptography", "Contract"], []),
     ("Decisions", ["Contract", "Release"], []),
+    ("Workloads", ["Contract"], []),
     ("Linux", ["CLinux", "Contract"], []),
     ("Fetch", ["Contract", "Cryptography", "Linux"], []),
     ("Firmware", ["Decisions", "Linux"], []),
