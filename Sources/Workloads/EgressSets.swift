@@ -45,7 +45,7 @@ public struct EgressSets: Sendable, Hashable {
     }
 
     /// Whether an answered address may be opened: a name must not lead to what no rule could name.
-    public func mayOpen(_ address: IPAddress) -> Bool {
+    public func mayOpen(_ address: NetworkAddress) -> Bool {
         guard let pool = wire.pool.prefixes else { return false }
         return !(Firewall.forbidden + [pool.version4, pool.version6]).contains { $0.contains(address) }
     }
@@ -54,7 +54,7 @@ public struct EgressSets: Sendable, Hashable {
     ///
     /// An element that is there gets the new lifetime: it is added, deleted and added again in one transaction,
     /// because adding alone leaves the old one.
-    public func opening(_ query: String, _ addresses: [IPAddress], timeToLiveSeconds: Int) -> String? {
+    public func opening(_ query: String, _ addresses: [NetworkAddress], timeToLiveSeconds: Int) -> String? {
         let seconds = min(max(timeToLiveSeconds, Self.lifetimeSeconds.lowerBound), Self.lifetimeSeconds.upperBound)
         let usable = addresses.prefix(64).filter(mayOpen)
         var lines: [String] = []

@@ -37,11 +37,11 @@ public struct Firewall: Sendable, Hashable {
     /// What no workload reaches, whatever its allow-list says: this host, link-local addresses and with them the
     /// metadata services of clouds (through NAT64 too), the metadata addresses outside that range, groups and
     /// reserved ranges.
-    public static let forbidden: [IPPrefix] = [
+    public static let forbidden: [NetworkPrefix] = [
         "0.0.0.0/8", "100.100.100.200/32", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "192.0.0.192/32",
         "224.0.0.0/3", "::/127", "::ffff:0:0/96", "64:ff9b::a9fe:0/112", "fd00:ec2::254/128",
         "fd20:ce::254/128", "fe80::/10", "ff00::/8",
-    ].compactMap { IPPrefix($0) }
+    ].compactMap { NetworkPrefix($0) }
 
     /// Marks of packets that a workload's rules let out, and let in.
     static let markOut = "0x10000"

@@ -14,9 +14,9 @@ public struct NetworkPool: Sendable, Codable, Hashable {
     }
 
     /// The prefixes; nil where the texts are none, or of the wrong size.
-    public var prefixes: (version4: IPPrefix, version6: IPPrefix)? {
-        guard let four = IPPrefix(version4), four.isVersion4, (12...24).contains(four.length),
-            let six = IPPrefix(version6), !six.isVersion4, (48...112).contains(six.length)
+    public var prefixes: (version4: NetworkPrefix, version6: NetworkPrefix)? {
+        guard let four = NetworkPrefix(version4), four.isVersion4, (12...24).contains(four.length),
+            let six = NetworkPrefix(version6), !six.isVersion4, (48...112).contains(six.length)
         else { return nil }
         return (four, six)
     }
@@ -37,13 +37,13 @@ public struct NetworkPlan: Sendable, Hashable {
     /// no capability over it.
     public var namespacePath: String { "/run/apus/netns/\(hostInterface)" }
     /// The node's address on the wire, with `/31`: the workload's gateway and resolver.
-    public let hostVersion4: IPAddress
+    public let hostVersion4: NetworkAddress
     /// The workload's address, with `/31` (RFC 3021).
-    public let guestVersion4: IPAddress
+    public let guestVersion4: NetworkAddress
     /// The node's IPv6 address, with `/127` (RFC 6164).
-    public let hostVersion6: IPAddress
+    public let hostVersion6: NetworkAddress
     /// The workload's IPv6 address, with `/127`.
-    public let guestVersion6: IPAddress
+    public let guestVersion6: NetworkAddress
     /// The hardware address of the node's end.
     public var hostMAC: String { Self.mac(index, isGuest: false) }
     /// The hardware address of the workload's end.

@@ -139,7 +139,7 @@ public struct NodeSnapshot: Sendable, Equatable {
 /// One thing for the agent to do. Each is the same when it is done twice.
 public enum WorkloadAction: Sendable, Hashable {
     /// Fetch an image and verify it.
-    case pull(ImageReference)
+    case pull(WorkloadImage)
     /// Make volumes, secrets, wire and bundle.
     case prepare(RevisionKey)
     /// Start the unit.
@@ -201,7 +201,7 @@ public struct WorkloadRecord: Sendable, Codable, Hashable {
 
         /// Counts one, after which the wait doubles.
         mutating func begin(_ now: Int64, delay: Int64, maximum: Int64) {
-            nextMilliseconds = now + Backoff.milliseconds(attempt: count, delay: delay, maximum: maximum)
+            nextMilliseconds = now + DoublingWait.milliseconds(attempt: count, delay: delay, maximum: maximum)
             count += 1
         }
     }
@@ -218,7 +218,7 @@ public struct WorkloadRecord: Sendable, Codable, Hashable {
 }
 
 /// Waits that double.
-public enum Backoff {
+public enum DoublingWait {
     /// The wait after the attempt with this number, from 0.
     public static func milliseconds(attempt: Int, delay: Int64, maximum: Int64) -> Int64 {
         guard attempt < 40, delay < maximum else { return maximum }

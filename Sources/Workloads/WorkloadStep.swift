@@ -274,7 +274,7 @@ struct WorkloadStep {
         say(.running, "")
     }
 
-    private mutating func pull(_ image: ImageReference, _ digest: Digest256) {
+    private mutating func pull(_ image: WorkloadImage, _ digest: Digest256) {
         if case .running = now.pulls[digest] { return say(.pulling, "") }
         if let full = now.diskFull { return say(.waiting, full) }
         var reason = ""

@@ -57,7 +57,7 @@ import Testing
         #expect(revision.resources.memoryBytes == 512 << 20 && revision.resources.milliCPUs == 1500)
         #expect(revision.resources.io.readBytesPerSecond == 10 << 20)
         #expect(revision.egress.map(\.ports.count) == [2, 1, 0])
-        #expect(revision.ports[1].hostAddress == IPAddress("2001:db8::1") && revision.ports[1].transport == .udp)
+        #expect(revision.ports[1].hostAddress == NetworkAddress("2001:db8::1") && revision.ports[1].transport == .udp)
         #expect(revision.dependencies.map(\.rawValue).sorted() == ["cache", "db"])
         #expect(revision.healthCheck?.probe == .http(port: 80, path: "/health"))
         #expect(revision.healthCheck?.timeoutMilliseconds == 1500)
@@ -192,7 +192,7 @@ import Testing
         "/a:1", "r.example/:1",
         "r.example:99999/a:1", "r.example/a:-x", "r.example/a b:1", "",
     ])
-    func anImageThatCouldMeanTwoThingsIsRefused(_ text: String) { #expect(ImageReference(text) == nil) }
+    func anImageThatCouldMeanTwoThingsIsRefused(_ text: String) { #expect(WorkloadImage(text) == nil) }
 
     @Test func aTagIsOnlyAcceptedWhereItIsResolved() throws {
         let tagged = #"{"name": "web", "image": "registry.example/app:1"}"#

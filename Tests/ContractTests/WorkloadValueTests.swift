@@ -46,7 +46,7 @@ import Testing
         ("192.0.2.1", "192.0.2.1"),
     ])
     func addressesHaveOneTextForm(_ text: String, _ expected: String) {
-        #expect(IPAddress(text)?.description == expected)
+        #expect(NetworkAddress(text)?.description == expected)
     }
 
     @Test(arguments: [
@@ -54,16 +54,18 @@ import Testing
         "fe80::1%eth0",
         "12345::", "", "1.2.3.4 ", "1:2:3:4:5:6:7::8",
     ])
-    func whatIsNoAddressIsRefused(_ text: String) { #expect(IPAddress(text) == nil) }
+    func whatIsNoAddressIsRefused(_ text: String) { #expect(NetworkAddress(text) == nil) }
 
     @Test func prefixesContainWhatTheirBitsSay() throws {
-        let prefix = try #require(IPPrefix("192.0.2.128/25"))
-        #expect(try prefix.contains(#require(IPAddress("192.0.2.129"))))
-        #expect(try !prefix.contains(#require(IPAddress("192.0.2.127"))))
-        #expect(IPPrefix("192.0.2.129/25") == nil && IPPrefix("192.0.2.0/33") == nil && IPPrefix("1.2.3.4/08") == nil)
-        #expect(try IPPrefix.allVersion4.contains(prefix) && !prefix.contains(#require(IPPrefix("::/0"))))
-        #expect(try #require(IPAddress("10.0.0.255")).advanced(by: 1)?.description == "10.0.1.0")
-        #expect(try #require(IPAddress("255.255.255.255")).advanced(by: 1) == nil)
+        let prefix = try #require(NetworkPrefix("192.0.2.128/25"))
+        #expect(try prefix.contains(#require(NetworkAddress("192.0.2.129"))))
+        #expect(try !prefix.contains(#require(NetworkAddress("192.0.2.127"))))
+        #expect(
+            NetworkPrefix("192.0.2.129/25") == nil && NetworkPrefix("192.0.2.0/33") == nil
+                && NetworkPrefix("1.2.3.4/08") == nil)
+        #expect(try NetworkPrefix.allVersion4.contains(prefix) && !prefix.contains(#require(NetworkPrefix("::/0"))))
+        #expect(try #require(NetworkAddress("10.0.0.255")).advanced(by: 1)?.description == "10.0.1.0")
+        #expect(try #require(NetworkAddress("255.255.255.255")).advanced(by: 1) == nil)
     }
 
     @Test func aWildcardCoversWhatIsBelowItOnly() throws {

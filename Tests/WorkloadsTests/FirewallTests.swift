@@ -20,7 +20,7 @@ import Testing
             wire: try #require(NetworkPlan(index: 3)), egress: egress,
             ports: [
                 PublishedPort(published: 8080, target: 80),
-                PublishedPort(hostAddress: IPAddress("192.0.2.9"), published: 5353, target: 53, transport: .udp),
+                PublishedPort(hostAddress: NetworkAddress("192.0.2.9"), published: 5353, target: 53, transport: .udp),
             ],
             links: [NetworkPeer(wire: other, ports: [try #require(PortRange("5432"))])],
             clients: [NetworkPeer(wire: other, ports: [try #require(PortRange("80-81"))])])
@@ -51,7 +51,7 @@ import Testing
         #expect(sets.mayLookUp("api.example.com.") && sets.mayLookUp("a.b.example.org"))
         #expect(sets.mayLookUp("only.lookup.example") && !sets.mayLookUp("example.com") && !sets.mayLookUp("evil.test"))
         let answers = ["203.0.113.7", "169.254.169.254", "127.0.0.1", "100.127.0.9", "2001:db8::7", "::1"].compactMap {
-            IPAddress($0)
+            NetworkAddress($0)
         }
         let opened = try #require(sets.opening("API.example.com", answers, timeToLiveSeconds: 60))
         #expect(opened.contains("add element inet apus_w3 name2_v4 { 203.0.113.7 timeout 60s }"))
@@ -82,7 +82,7 @@ import Testing
         let scratch = try Scratch()
         let firewall = try Self.firewall()
         let sets = EgressSets(wire: firewall.wire, egress: firewall.egress)
-        let address = try #require(IPAddress("203.0.113.7"))
+        let address = try #require(NetworkAddress("203.0.113.7"))
         let opening = try #require(sets.opening("api.example.com", [address], timeToLiveSeconds: 60))
         try scratch.write("guard", Firewall.guardRules)
         try scratch.write("rules", firewall.rules)

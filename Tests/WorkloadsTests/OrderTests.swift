@@ -72,8 +72,8 @@ import Testing
     }
 
     @Test func waitsDoubleUpToTheirBound() {
-        let waits = (0..<8).map { Backoff.milliseconds(attempt: $0, delay: 1000, maximum: 30_000) }
+        let waits = (0..<8).map { DoublingWait.milliseconds(attempt: $0, delay: 1000, maximum: 30_000) }
         #expect(waits == [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
-        #expect(Backoff.milliseconds(attempt: 1 << 40, delay: 1000, maximum: 30_000) == 30_000)
+        #expect(DoublingWait.milliseconds(attempt: 1 << 40, delay: 1000, maximum: 30_000) == 30_000)
     }
 }

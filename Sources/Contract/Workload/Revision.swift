@@ -14,7 +14,7 @@ public struct Revision: Sendable, Hashable {
     /// `kind`. Default container.
     public var kind: WorkloadKind
     /// `image`, by digest.
-    public var image: ImageReference
+    public var image: WorkloadImage
     /// `entrypoint`; nil takes the image's.
     public var entrypoint: [String]?
     /// `command`; nil takes the image's.
@@ -69,7 +69,7 @@ public struct Revision: Sendable, Hashable {
     public var machine: MachineSettings?
 
     /// Makes a revision with every default.
-    public init(kind: WorkloadKind = .container, image: ImageReference) {
+    public init(kind: WorkloadKind = .container, image: WorkloadImage) {
         self.kind = kind
         self.image = image
         function = kind == .function ? FunctionSettings() : nil

@@ -2,9 +2,9 @@ extension Revision {
     /// Reads every field; nil where the image is not usable. Problems go to the reader's findings.
     init?(_ reader: inout DocumentReader, requiresDigest: Bool) {
         let kind = reader.take("kind")?.choice(WorkloadKind.self) ?? .container
-        let image = reader.require("image", ImageReference.allowed)?.image(requiresDigest: requiresDigest)
+        let image = reader.require("image", WorkloadImage.allowed)?.image(requiresDigest: requiresDigest)
         // Reading goes on with a stand-in, so that every other problem is named as well.
-        let standIn = ImageReference(registry: "unreadable.invalid", repository: "x", tag: "x", digest: nil)
+        let standIn = WorkloadImage(registry: "unreadable.invalid", repository: "x", tag: "x", digest: nil)
         self.init(kind: kind, image: image ?? standIn)
         readProcess(&reader)
         readFiles(&reader)

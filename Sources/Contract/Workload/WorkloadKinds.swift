@@ -11,7 +11,7 @@ public struct FunctionSettings: Sendable, Hashable {
     /// `idle`: how long an instance is kept frozen without a call, in milliseconds. Default 10 minutes.
     public var idleMilliseconds: Int64 = 600_000
     /// `base_image`: the image that a zip runs on, at `/var/task`; nil where `image` is an OCI image itself.
-    public var baseImage: ImageReference?
+    public var baseImage: WorkloadImage?
     /// `handler`: what `_HANDLER` says. Default `bootstrap`.
     public var handler = "bootstrap"
     /// `tmp_size`: the size of `/tmp` in bytes. Default 64 MiB.
@@ -112,8 +112,8 @@ public struct MachineSettings: Sendable, Hashable {
 
 extension DocumentItem {
     /// An image; without a digest only where the reader resolves tags.
-    func image(requiresDigest: Bool) -> ImageReference? {
-        guard let image = parsed(ImageReference.allowed, ImageReference.init) else { return nil }
+    func image(requiresDigest: Bool) -> WorkloadImage? {
+        guard let image = parsed(WorkloadImage.allowed, WorkloadImage.init) else { return nil }
         if requiresDigest, image.digest == nil {
             fail(
                 "names a tag; allowed is an image by digest, @sha256: and 64 digits, which the server resolves tags to")

@@ -41,7 +41,7 @@ public struct WorkloadName: Hashable, Sendable, Codable, Comparable, CustomStrin
 ///
 /// A tag may stand before the digest, for people; the digest alone decides. Grammar: OCI distribution specification
 /// 1.1, "Pulling manifests".
-public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
+public struct WorkloadImage: Hashable, Sendable, CustomStringConvertible {
     /// The registry's host, with its port where it has one.
     public let registry: String
     /// The repository's path.
@@ -84,8 +84,8 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The same image with the digest that its tag was resolved to.
-    public func resolved(to digest: Digest256) -> ImageReference {
-        ImageReference(registry: registry, repository: repository, tag: tag, digest: digest)
+    public func resolved(to digest: Digest256) -> WorkloadImage {
+        WorkloadImage(registry: registry, repository: repository, tag: tag, digest: digest)
     }
 
     /// The text form.
@@ -128,7 +128,7 @@ public struct HostName: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads a name (RFC 1123, section 2.1; at most 253 bytes); nil for anything else, addresses included.
     public init?(_ text: String, allowsWildcard: Bool) {
-        guard (1...253).contains(text.utf8.count), IPAddress(text) == nil else { return nil }
+        guard (1...253).contains(text.utf8.count), NetworkAddress(text) == nil else { return nil }
         let labels = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         for (index, label) in labels.enumerated() {
             if index == 0, allowsWildcard, label == "*", labels.count >= 3 { continue }

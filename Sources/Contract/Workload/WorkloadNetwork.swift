@@ -68,7 +68,7 @@ public struct EgressRule: Sendable, Hashable {
         /// The addresses that the workload's own resolver answered for a name, for their lifetime.
         case name(HostName)
         /// A range of addresses.
-        case prefix(IPPrefix)
+        case prefix(NetworkPrefix)
 
         /// The text form.
         public var text: String {
@@ -91,7 +91,7 @@ public struct EgressRule: Sendable, Hashable {
         let destination = reader.require("to", "a name, an address or a prefix")?.parsed(
             "a name such as api.example.com or *.example.com, an address, or a prefix whose host bits are zero"
         ) { text -> Destination? in
-            if let prefix = IPPrefix(text) { return .prefix(prefix) }
+            if let prefix = NetworkPrefix(text) { return .prefix(prefix) }
             return HostName(text, allowsWildcard: true).map { .name($0) }
         }
         let transport = reader.take("protocol")?.choice(TransportProtocol.self) ?? .tcp
@@ -114,7 +114,7 @@ public struct EgressRule: Sendable, Hashable {
 /// A port of the node that leads to a port of the workload.
 public struct PublishedPort: Sendable, Hashable {
     /// The node's address; nil for all of them.
-    public var hostAddress: IPAddress?
+    public var hostAddress: NetworkAddress?
     /// The node's port.
     public var published: UInt16
     /// The workload's port.
@@ -124,7 +124,7 @@ public struct PublishedPort: Sendable, Hashable {
 
     /// Makes a published port.
     public init(
-        hostAddress: IPAddress? = nil, published: UInt16, target: UInt16, transport: TransportProtocol = .tcp
+        hostAddress: NetworkAddress? = nil, published: UInt16, target: UInt16, transport: TransportProtocol = .tcp
     ) {
         self.hostAddress = hostAddress
         self.published = published
@@ -144,7 +144,7 @@ public struct PublishedPort: Sendable, Hashable {
         let target = reader.require("target", "the workload's port")?.port()
         let published = reader.require("published", "the node's port")?.port()
         let transport = reader.take("protocol")?.choice(TransportProtocol.self) ?? .tcp
-        let host = reader.take("host_ip")?.parsed("an address") { IPAddress($0) }
+        let host = reader.take("host_ip")?.parsed("an address") { NetworkAddress($0) }
         reader.finish(hints: ["mode": "every published port is the node's own", "name": "ports have no names here"])
         guard let target, let published else { return nil }
         self.init(hostAddress: host, published: published, target: target, transport: transport)
@@ -157,11 +157,11 @@ public struct PublishedPort: Sendable, Hashable {
         guard parts.count >= 2, let target = PortRange(parts.removeLast()), let host = PortRange(parts.removeLast()),
             target.first == target.last, host.first == host.last
         else { return nil }
-        var address: IPAddress?
+        var address: NetworkAddress?
         if !parts.isEmpty {
             var text = parts.joined(separator: ":")
             if text.hasPrefix("["), text.hasSuffix("]") { text = String(text.dropFirst().dropLast()) }
-            guard let parsed = IPAddress(text) else { return nil }
+            guard let parsed = NetworkAddress(text) else { return nil }
             address = parsed
         }
         return PublishedPort(hostAddress: address, published: host.first, target: target.first, transport: transport)

@@ -1,5 +1,5 @@
 /// An IPv4 or IPv6 address.
-public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible {
+public struct NetworkAddress: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// 4 or 16 bytes in network order.
     public let bytes: [UInt8]
 
@@ -39,7 +39,7 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
     }
 
     /// The address `offset` further on; nil beyond the family's end.
-    public func advanced(by offset: UInt32) -> IPAddress? {
+    public func advanced(by offset: UInt32) -> NetworkAddress? {
         var carry = UInt64(offset)
         var result = bytes
         for index in result.indices.reversed() {
@@ -47,11 +47,11 @@ public struct IPAddress: Hashable, Sendable, Comparable, CustomStringConvertible
             carry = carry >> 8 + sum >> 8
             result[index] = UInt8(truncatingIfNeeded: sum)
         }
-        return carry == 0 ? IPAddress(bytes: result) : nil
+        return carry == 0 ? NetworkAddress(bytes: result) : nil
     }
 
     /// IPv4 before IPv6, then by value.
-    public static func < (first: IPAddress, second: IPAddress) -> Bool {
+    public static func < (first: NetworkAddress, second: NetworkAddress) -> Bool {
         first.bytes.count != second.bytes.count
             ? first.bytes.count < second.bytes.count : first.bytes.lexicographicallyPrecedes(second.bytes)
     }
@@ -99,14 +99,14 @@ extension String {
 }
 
 /// A range of addresses: an address and how many of its leading bits count. The other bits are zero.
-public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
+public struct NetworkPrefix: Hashable, Sendable, CustomStringConvertible {
     /// The first address.
-    public let address: IPAddress
+    public let address: NetworkAddress
     /// The leading bits that count: 0 to 32, or 0 to 128.
     public let length: Int
 
     /// Takes an address whose bits beyond the length are zero; nil otherwise.
-    public init?(_ address: IPAddress, length: Int) {
+    public init?(_ address: NetworkAddress, length: Int) {
         guard (0...address.bytes.count * 8).contains(length) else { return nil }
         for bit in length..<address.bytes.count * 8 where address.bytes[bit / 8] & (0x80 >> UInt8(bit % 8)) != 0 {
             return nil
@@ -118,7 +118,7 @@ public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
     /// Reads `192.0.2.0/24`, or an address, which is a range of one; nil for anything else.
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = parts.first, let address = IPAddress(first) else { return nil }
+        guard let first = parts.first, let address = NetworkAddress(first) else { return nil }
         guard parts.count == 2 else {
             self.init(address, length: address.bytes.count * 8)
             return
@@ -136,7 +136,7 @@ public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(address)/\(length)" }
 
     /// Whether an address of the same family lies inside.
-    public func contains(_ other: IPAddress) -> Bool {
+    public func contains(_ other: NetworkAddress) -> Bool {
         guard other.bytes.count == address.bytes.count else { return false }
         let whole = length / 8
         guard address.bytes.prefix(whole) == other.bytes.prefix(whole) else { return false }
@@ -145,24 +145,24 @@ public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Whether two ranges have an address in common.
-    public func overlaps(_ other: IPPrefix) -> Bool { contains(other.address) || other.contains(address) }
+    public func overlaps(_ other: NetworkPrefix) -> Bool { contains(other.address) || other.contains(address) }
 
     /// Whether all of another range lies inside.
-    public func contains(_ other: IPPrefix) -> Bool { length <= other.length && contains(other.address) }
+    public func contains(_ other: NetworkPrefix) -> Bool { length <= other.length && contains(other.address) }
 
     /// `0.0.0.0/0`.
-    public static let allVersion4 = IPPrefix(constant: [0, 0, 0, 0], length: 0)
+    public static let allVersion4 = NetworkPrefix(constant: [0, 0, 0, 0], length: 0)
     /// `::/0`.
-    public static let allVersion6 = IPPrefix(constant: [UInt8](repeating: 0, count: 16), length: 0)
+    public static let allVersion6 = NetworkPrefix(constant: [UInt8](repeating: 0, count: 16), length: 0)
 
     /// Takes bytes that are known to be right.
     init(constant bytes: [UInt8], length: Int) {
-        address = IPAddress(constant: bytes)
+        address = NetworkAddress(constant: bytes)
         self.length = length
     }
 }
 
-extension IPAddress {
+extension NetworkAddress {
     /// Takes bytes that are known to be right.
     init(constant bytes: [UInt8]) { self.bytes = bytes }
 }
