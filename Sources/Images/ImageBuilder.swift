@@ -43,6 +43,9 @@ public struct ImageBuilder: Sendable {
     ///   - identity: decides the salt and the UUID; different for different owners.
     ///   - directory: where the files are made, and temporary ones beside them.
     func build(_ layers: [StoredLayer], identity: String, in directory: String) throws -> Result {
+        guard idOffset <= UInt32.max - policy.owners else {
+            throw ImageError.tool("owners would start at \(idOffset), and do not fit 32 bits then")
+        }
         let tree = try TreeWriter.merge(layers, limits: limits, policy: policy)
         // The archive, mkfs.erofs's copy of its data and the file system stand beside one another for a while.
         try ImageStore.requireSpace(3 * tree.fileBytes + UInt64(tree.items.count) * 2048, at: directory)

@@ -14,7 +14,8 @@ public struct ImageLimits: Sendable, Equatable {
     public var expansion: UInt64 = 250
     /// Below this size, unpacked, the expansion is not looked at: an empty archive compresses well.
     public var bombFloorBytes: UInt64 = 32 << 20
-    /// Entries of all layers together, whiteouts included.
+    /// Entries of all layers together, whiteouts included. Merging takes about a kilobyte of memory for each, for as long
+    /// as it lasts: whoever runs it in a long-lived process sets this by what that process may take.
     public var entries = 300_000
     /// The bytes of all names, link targets and extended attributes together; what the table keeps in memory.
     public var nameBytes = 48 << 20

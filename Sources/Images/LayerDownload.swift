@@ -15,6 +15,8 @@ struct LayerDownload {
 
     /// How often wrong bytes are fetched again, from another server where there is one.
     static let mismatches = 3
+    /// How often a transfer that breaks off is taken up again at most, even if each time a few bytes come.
+    static let attempts = 1000
 
     /// Brings it; `report` is told how many of its bytes are there.
     func run(report: (UInt64) -> Void) throws {
@@ -47,8 +49,10 @@ struct LayerDownload {
         _ arrival: inout Arrival, _ file: borrowing OwnedDescriptor, _ report: (UInt64) -> Void
     ) throws {
         var backoff = Backoff()
+        var attempts = 0
         while arrival.bytes < descriptor.sizeBytes {
             let before = arrival.bytes
+            attempts += 1
             do {
                 try source.blob(descriptor, of: reference, from: before, cancellation: cancellation) { piece in
                     try arrival.append(piece, to: file)
@@ -59,11 +63,11 @@ struct LayerDownload {
                 }
             } catch let error {
                 let failure = Self.fetchError(error)
-                if case .rangeNotServed? = failure, before > 0, arrival.bytes == before {
+                if case .rangeNotServed? = failure, before > 0, arrival.bytes == before, attempts < Self.attempts {
                     try arrival.restart(file)
                     continue
                 }
-                guard let failure, failure.isTransient else { throw error }
+                guard let failure, failure.isTransient, attempts < Self.attempts else { throw error }
                 if arrival.bytes > before { backoff.reset() }
                 guard let delay = backoff.next(random: UInt64.random(in: 0...UInt64.max)) else { throw error }
                 try pause(delay, cancellation)

@@ -44,7 +44,7 @@ public final class LocalArchive: ImageSource {
     private static let nameKey = "org.opencontainers.image.ref.name"
     private static let containerdNameKey = "io.containerd.image.name"
 
-    /// What a reference names here: by its digest, by its tag or whole text, or the only image that there is.
+    /// What a reference names here: by its digest, by its tag or whole text, or the only image where that has no name.
     public func find(
         _ reference: ImageReference, limitBytes: Int, cancellation: Cancellation? = nil
     ) throws -> FoundDocument {
@@ -55,9 +55,11 @@ public final class LocalArchive: ImageSource {
             return FoundDocument(bytes: bytes, mediaType: entry?.mediaType)
         }
         let named = index.manifests.filter { matches($0, reference) }
-        guard let entry = named.first ?? (index.manifests.count == 1 ? index.manifests.first : nil) else {
-            throw missing
+        let nameless = index.manifests.filter {
+            $0.annotations[Self.nameKey] == nil && $0.annotations[Self.containerdNameKey] == nil
         }
+        let only = index.manifests.count == 1 ? nameless.first : nil
+        guard let entry = named.first ?? only else { throw missing }
         return FoundDocument(bytes: try blobWhole(entry.digest, missing, limitBytes), mediaType: entry.mediaType)
     }
 

@@ -179,6 +179,90 @@ struct PullTests {
         #expect(try store.images().isEmpty && Files.list(store.path + "/work").isEmpty)
     }
 
+    /// A source that breaks off for good after so many bytes, as a power cut does.
+    private final class CutSource: ImageSource {
+        let whole: any ImageSource
+        var left: Int
+        struct Cut: Error {}
+
+        init(_ whole: any ImageSource, afterBytes: Int) {
+            self.whole = whole
+            left = afterBytes
+        }
+
+        func find(_ reference: ImageReference, limitBytes: Int, cancellation: Cancellation?) throws -> FoundDocument {
+            try whole.find(reference, limitBytes: limitBytes, cancellation: cancellation)
+        }
+
+        func document(
+            _ descriptor: Descriptor, of reference: ImageReference, limitBytes: Int, cancellation: Cancellation?
+        ) throws -> FoundDocument {
+            try whole.document(descriptor, of: reference, limitBytes: limitBytes, cancellation: cancellation)
+        }
+
+        func blob(
+            _ descriptor: Descriptor, of reference: ImageReference, from offset: UInt64, cancellation: Cancellation?,
+            onBytes: (UnsafeRawBufferPointer) throws -> Void
+        ) throws {
+            try whole.blob(descriptor, of: reference, from: offset, cancellation: cancellation) { piece in
+                let part = UnsafeRawBufferPointer(rebasing: piece.prefix(left))
+                left -= part.count
+                if !part.isEmpty { try onBytes(part) }
+                if part.count < piece.count { throw Cut() }
+            }
+        }
+    }
+
+    @Test func aPullThatIsCutAnywhereIsFinishedByTheNext() throws {
+        let scratch = try Scratch()
+        let test = try image(in: scratch)
+        try test.writeLayout(scratch.path + "/layout", tag: "1")
+        let source = try LocalArchive(scratch.path + "/layout")
+        let reference = try ImageReference(parsing: "app:1")
+        let total = test.blobs.values.reduce(0) { $0 + $1.count } - test.manifest.count
+        var hashes: Set<Digest256> = []
+        for cut in [0, 1, 1000, total / 2, total - 1] {
+            let path = scratch.path + "/store-\(cut)"
+            do {
+                let store = try ImageStore(path, owner: "one")
+                #expect(throws: CutSource.Cut.self) {
+                    try puller(store).pull(reference, from: CutSource(source, afterBytes: cut), nowSeconds: 1)
+                }
+                #expect(try store.images().isEmpty)
+            }
+            let store = try ImageStore(path, owner: "one")
+            var failing = builder
+            failing.mkfsErofs = "/bin/false"
+            #expect(throws: ImageError.self) {
+                try ImagePuller(store: store, builder: failing, platform: Platform(.amd64))
+                    .pull(reference, from: source, nowSeconds: 1)
+            }
+            #expect(try store.images().isEmpty && Files.list(store.path + "/work").isEmpty)
+            hashes.insert(try puller(store).pull(reference, from: source, nowSeconds: 1).rootHash)
+        }
+        #expect(hashes.count == 1)
+    }
+
+    /// The reference OS, where it was built: real files of a real distribution, with links and set-id programs.
+    static let osRoot: String? = (mkfsErofs?.replacing("tools/mkfs.erofs", with: "os/root.tar")).flatMap {
+        Files.exists($0) && $0.hasSuffix(".tar") ? $0 : nil
+    }
+
+    @Test(.enabled(if: osRoot != nil, "build the OS first: os/build.sh")) func aWholeDistributionBecomesAnImage() throws
+    {
+        let scratch = try Scratch()
+        let archive = try Files.read(try #require(Self.osRoot), limitBytes: 1 << 30)
+        let test = try TestImage(archives: [archive], packing: .zstd, in: scratch)
+        try test.writeLayout(scratch.path + "/layout", tag: "1")
+        let store = try ImageStore(scratch.path + "/store", owner: "one")
+        let image = try puller(store).pull(
+            try ImageReference(parsing: "os:1"), from: LocalArchive(scratch.path + "/layout"), nowSeconds: 1)
+        try store.verify(image)
+        let fsck = (mkfsErofs ?? "").replacing("mkfs.erofs", with: "fsck.erofs")
+        try run(fsck, ["--extract=\(scratch.path)/os", store.files(of: image).image])
+        #expect(try Files.readText(scratch.path + "/os/usr/lib/os-release").contains("Debian"))
+    }
+
     @Test func aDamagedImageIsFoundAndCollectedImagesAreGone() throws {
         let scratch = try Scratch()
         let test = try image(in: scratch)
@@ -251,6 +335,9 @@ struct PullTests {
         }
         #expect(throws: ImageError.self) {
             try ResolvedImage(try ImageReference(parsing: "app:1"), from: source, platform: Platform(.arm64))
+        }
+        #expect(throws: ImageError.self) {
+            try ResolvedImage(try ImageReference(parsing: "app:2"), from: source, platform: Platform(.amd64))
         }
     }
 

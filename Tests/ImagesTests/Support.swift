@@ -142,7 +142,7 @@ func pack(_ archive: [UInt8], _ packing: LayerPacking, in scratch: Scratch, name
     case .gzip: try run("/usr/bin/gzip", ["-n", "-f", "-k", path])
     case .zstd: try run("/usr/bin/zstd", ["-q", "-f", path, "-o", path + ".gz"])
     }
-    return try Files.read(path + ".gz", limitBytes: 64 << 20)
+    return try Files.read(path + ".gz", limitBytes: 1 << 30)
 }
 
 /// An ordinary small image: two archives by tar(1), the second with whiteouts.
