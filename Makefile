@@ -18,7 +18,8 @@ KEY ?=
 SCENARIO ?= all
 WAIT ?= yes
 # The scenarios that guard the main line; `make lab SCENARIO=all` runs every one.
-MAIN_LINE := provision-pxe upgrade-commit rollback-unhealthy rollback-panic
+MAIN_LINE := provision-pxe rollback-hang committed-slot-fails upgrade-corrupt upgrade-commit rollback-unhealthy \
+	rollback-panic
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile

@@ -53,6 +53,7 @@ private struct Settling {
     var record: BootRecord
     let stored: BootRecord?
     var reasons: [String] = []
+    var firmwareTrouble: String?
 
     init(facts: BootFacts, disk: DiskFacts) {
         self.facts = facts
@@ -213,7 +214,10 @@ private struct Settling {
                 reasons.append("slot \(slot.letter) did not come up when the firmware started it, but by kexec")
             } else if ignored > 0 {
                 let times = ignored == 1 ? "once" : "\(ignored) times"
-                reasons.append("the firmware ignored BootNext \(times) before slot \(slot.letter) started")
+                let trouble = "the firmware ignored BootNext \(times) before slot \(slot.letter) started"
+                reasons.append(trouble)
+                firmwareTrouble =
+                    trouble + "; update it, and see in its setup that boot entries may be changed and are kept"
             }
         }
         if slot == record.committed, let failure = record.lastFailure, failure.slot == slot.other,
@@ -284,7 +288,7 @@ private struct Settling {
         let sentences = reasons + (reason.map { [$0] } ?? [])
         return BootPlan(
             record: record == stored ? nil : record, changes: changes, action: action,
-            reason: sentences.joined(separator: "; "))
+            reason: sentences.joined(separator: "; "), firmwareTrouble: firmwareTrouble)
     }
 
     // MARK: What runs here

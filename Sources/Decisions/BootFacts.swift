@@ -76,6 +76,8 @@ public struct BootPlan: Sendable, Equatable {
     public var action: Action
     /// Why, as a sentence for the console and the log.
     public var reason: String
+    /// What the firmware did that it should not, and what to do about it; nil where it did as it was told.
+    public var firmwareTrouble: String?
 
     /// How a boot ends.
     public enum Action: Sendable, Equatable {

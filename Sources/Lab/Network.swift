@@ -56,7 +56,8 @@ final class Network {
         guard kind == .namespace else { return }
         let commands = [
             "link set lo up",
-            "link add labbr type bridge stp_state 0 forward_delay 0",
+            // The same address in each network: a machine that goes on in another one knows its server's.
+            "link add labbr address 02:61:70:75:73:01 type bridge stp_state 0 forward_delay 0",
             "addr add \(Network.serverAddress)/24 dev labbr",
             "link set labbr up",
             "tuntap add lab0 mode tap",

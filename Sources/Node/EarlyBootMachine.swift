@@ -24,7 +24,8 @@ public enum EarlyBootMachine {
     /// What the server should hear of this start once the agent reaches it.
     public static func events(of early: EarlyBoot) -> [NodeEvent] {
         guard let plan = early.plan else { return [] }
-        return [NodeEvent(kind: "boot", message: plan.reason)]
+        let trouble = plan.firmwareTrouble.map { NodeEvent(kind: "firmware", message: $0) }
+        return [NodeEvent(kind: "boot", message: plan.reason)] + (trouble.map { [$0] } ?? [])
     }
 
     private static func recoveryFiles(_ context: EarlyContext) -> [(path: String, bytes: [UInt8])] {

@@ -85,7 +85,8 @@ enum NodeLife {
         guard status.runningSlot != nil else { return current }
         let reason =
             if !status.startedByFirmware || status.bootEntry == nil {
-                "the installed system runs, but was not yet started by the firmware"
+                "the installed system runs, but by kexec: the firmware has yet to start it; where it does not after a "
+                    + "restart, see the node's 'firmware' events"
             } else if let failed = status.health.first(where: { !$0.passed }) {
                 "the installed system runs, but is not yet healthy: \(failed.name): \(failed.detail)"
             } else {
