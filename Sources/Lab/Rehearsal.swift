@@ -1,5 +1,6 @@
 import Contract
 import FoundationEssentials
+import Glibc
 import Operator
 
 /// A scenario's stage: one machine, one server, the network between them, and the words that scenarios are written
@@ -104,7 +105,7 @@ final class Rehearsal {
         try Wrapper.write(in: directory, server: server, paths: paths, network: network.kind)
         try step("start the server") { try server.start() }
         mayBeWithoutServer = false
-        try Files.copy(site.bootArtifact(withToken: true), to: directory + "/boot/apus-boot.efi")
+        try serveBootArtifact(site.bootArtifact(withToken: true))
         offer.endpoint = Server.endpoint
         try network.serve(offer)
         machine.spec.networkBackend = network.backend(for: offer)
@@ -120,7 +121,10 @@ final class Rehearsal {
 
     /// Serves that boot artifact from now on.
     func serveBootArtifact(_ path: String) throws {
-        try Files.copy(path, to: directory + "/boot/apus-boot.efi")
+        let target = directory + "/boot/apus-boot.efi"
+        try Files.copy(path, to: target)
+        // An artifact with a token is its owner's alone, and TFTP gives out what everyone may read (dnsmasq(8)).
+        guard chmod(target, 0o644) == 0 else { throw LabError("cannot share '\(target)': \(lastError())") }
     }
 
     /// Stops the server; the scenario goes on without it.
