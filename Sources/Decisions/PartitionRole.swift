@@ -68,7 +68,7 @@ public enum PartitionRole: String, Sendable, Codable, CaseIterable, Hashable {
     private static let variableData = GUID(constant: "4d21b016-b534-45c2-a9fb-5c16e091fd2d")
 }
 
-/// A partition that is on a disk now.
+/// A partition as a table describes it: mostly one that is on a disk now.
 public struct ExistingPartition: Sendable, Equatable, Codable {
     /// Its number in the table, from 1.
     public var number: Int
@@ -91,6 +91,13 @@ public struct ExistingPartition: Sendable, Equatable, Codable {
         self.label = label
         self.startBytes = startBytes
         self.sizeBytes = sizeBytes
+    }
+
+    /// What a plan's partition will be, once it is written.
+    public init(_ planned: PlannedPartition) {
+        self.init(
+            number: planned.number, uuid: planned.uuid, type: planned.type, label: planned.label,
+            startBytes: planned.startBytes, sizeBytes: planned.sizeBytes)
     }
 }
 

@@ -39,13 +39,7 @@ public enum Partitions {
             return
         }
         guard let diskUUID = plan.diskUUID else { throw PartitionError("the plan names no identifier for the table") }
-        let layout = TableLayout(
-            diskUUID: diskUUID,
-            partitions: plan.partitions.map {
-                TableLayout.Partition(
-                    number: $0.number, uuid: $0.uuid, type: $0.type, label: $0.label, startBytes: $0.startBytes,
-                    sizeBytes: $0.sizeBytes)
-            })
+        let layout = TableLayout(diskUUID: diskUUID, partitions: plan.partitions.map(ExistingPartition.init))
         guard plan.sectorSizeBytes == device.sectorSizeBytes, plan.diskSizeBytes == device.sizeBytes else {
             throw PartitionError(
                 "the plan is for a disk of \(plan.diskSizeBytes) bytes with sectors of \(plan.sectorSizeBytes), and this "
@@ -74,12 +68,8 @@ public enum Partitions {
         guard let diskUUID = GUID(table.diskUUID.description) else {
             throw PartitionError("the disk's partition table has no identifier; provision it again")
         }
-        let partitions = try existing(on: device).map {
-            TableLayout.Partition(
-                number: $0.number, uuid: $0.uuid, type: $0.type, label: $0.label, startBytes: $0.startBytes,
-                sizeBytes: $0.sizeBytes)
-        }
-        try write(TableLayout(diskUUID: diskUUID, partitions: partitions), to: device, wipingOldSignatures: false)
+        let layout = TableLayout(diskUUID: diskUUID, partitions: try existing(on: device))
+        try write(layout, to: device, wipingOldSignatures: false)
         return true
     }
 
@@ -136,11 +126,7 @@ public enum Partitions {
     }
 
     private static func expect(_ plan: PartitionPlan, on device: any BlockDevice) throws {
-        let wanted = plan.partitions.map {
-            ExistingPartition(
-                number: $0.number, uuid: $0.uuid, type: $0.type, label: $0.label, startBytes: $0.startBytes,
-                sizeBytes: $0.sizeBytes)
-        }
+        let wanted = plan.partitions.map(ExistingPartition.init)
         guard let table = try PartitionTable(of: device), table.isWhole,
             try existing(on: device) == wanted.sorted(by: { $0.number < $1.number })
         else {
@@ -177,31 +163,8 @@ public struct TableLayout: Sendable, Equatable {
     /// The partitions.
     public var partitions: [Partition]
 
-    /// One partition.
-    public struct Partition: Sendable, Equatable {
-        /// Its number, from 1 to 128.
-        public var number: Int
-        /// Its own identifier.
-        public var uuid: GUID
-        /// Its type.
-        public var type: GUID
-        /// Its name, at most 36 UTF-16 units.
-        public var label: String
-        /// Where it begins, in bytes.
-        public var startBytes: UInt64
-        /// Its size in bytes.
-        public var sizeBytes: UInt64
-
-        /// Describes a partition.
-        public init(number: Int, uuid: GUID, type: GUID, label: String, startBytes: UInt64, sizeBytes: UInt64) {
-            self.number = number
-            self.uuid = uuid
-            self.type = type
-            self.label = label
-            self.startBytes = startBytes
-            self.sizeBytes = sizeBytes
-        }
-    }
+    /// One partition, with a number from 1 to 128 and a label of at most 36 UTF-16 units.
+    public typealias Partition = ExistingPartition
 
     /// Describes a table.
     public init(diskUUID: GUID, partitions: [Partition]) {

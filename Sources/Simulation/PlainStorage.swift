@@ -43,11 +43,7 @@ public final class PlainStorage: SimulatedStorage {
 
     /// The partitions of the table on the disk.
     public func partitions(of disk: String) -> [ExistingPartition] {
-        (store.read() ?? []).map {
-            ExistingPartition(
-                number: $0.number, uuid: $0.uuid, type: $0.type, label: $0.label, startBytes: $0.startBytes,
-                sizeBytes: $0.sizeBytes)
-        }
+        (store.read() ?? []).map(ExistingPartition.init)
     }
 
     /// What the inventory says of the disk.
