@@ -71,10 +71,12 @@ final class DiskInspection {
     static func parse(sfdisk json: String, sectorSizeBytes: UInt64) throws -> [Partition] {
         // Warnings may stand before the document.
         let document = json.drop { $0 != "{" }
-        let table = try JSONDecoder().decode(JSONValue.self, from: Data(document.utf8))["partitiontable"]
+        let table = try JSONDecoder().decode(AnyJSON.self, from: Data(document.utf8))["partitiontable"]
         guard case .array(let rows)? = table?["partitions"] else { throw LabError("sfdisk sees no partitions") }
         return rows.compactMap { row in
-            guard case .number(let start)? = row["start"], case .number(let size)? = row["size"] else { return nil }
+            guard case .integer(let start)? = row["start"], case .integer(let size)? = row["size"],
+                start >= 0, size >= 0
+            else { return nil }
             return Partition(
                 label: row["name"]?.text ?? "", startBytes: UInt64(start) * sectorSizeBytes,
                 sizeBytes: UInt64(size) * sectorSizeBytes, uuid: (row["uuid"]?.text ?? "").lowercased(),

@@ -1,3 +1,4 @@
+import Contract
 import FoundationEssentials
 import Glibc
 
@@ -121,7 +122,7 @@ final class Machine {
 
     /// Plugs in a device, such as `usb-kbd` on bus `usb0.0`.
     func plug(_ driver: String, id: String, properties: [String: String] = [:]) throws {
-        var arguments: [String: JSONValue] = ["driver": .string(driver), "id": .string(id)]
+        var arguments: [String: AnyJSON] = ["driver": .string(driver), "id": .string(id)]
         for (name, value) in properties { arguments[name] = .string(value) }
         try connected().execute("device_add", arguments)
     }

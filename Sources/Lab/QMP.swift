@@ -1,66 +1,13 @@
+import Contract
 import FoundationEssentials
 import Glibc
-
-/// JSON as QEMU's monitor speaks it.
-enum JSONValue: Codable, Equatable, Sendable {
-    case null
-    case bool(Bool)
-    case number(Double)
-    case string(String)
-    case array([JSONValue])
-    case object([String: JSONValue])
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([JSONValue].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: JSONValue].self))
-        }
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .null: try container.encodeNil()
-        case .bool(let value): try container.encode(value)
-        case .number(let value): try container.encode(value)
-        case .string(let value): try container.encode(value)
-        case .array(let value): try container.encode(value)
-        case .object(let value): try container.encode(value)
-        }
-    }
-
-    /// The member of that name, where this is an object that has it.
-    subscript(_ name: String) -> JSONValue? {
-        if case .object(let members) = self { members[name] } else { nil }
-    }
-
-    /// The text, where this is a string.
-    var text: String? {
-        if case .string(let value) = self { value } else { nil }
-    }
-
-    /// The truth value, where this is one.
-    var flag: Bool? {
-        if case .bool(let value) = self { value } else { nil }
-    }
-}
 
 /// One line of the QEMU Machine Protocol (QEMU, docs/interop/qmp-spec.txt).
 enum QMPMessage: Equatable {
     /// The first line, before capabilities are negotiated.
     case greeting
     /// The reply to the command with that id.
-    case reply(id: String, value: JSONValue)
+    case reply(id: String, value: AnyJSON)
     /// The refusal of the command with that id.
     case failure(id: String, description: String)
     /// Something that happened.
@@ -68,7 +15,7 @@ enum QMPMessage: Equatable {
 
     /// Reads one line; nil where it is none of the above.
     init?(line: some Collection<UInt8>) {
-        guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(line)) else { return nil }
+        guard let value = try? JSONDecoder().decode(AnyJSON.self, from: Data(line)) else { return nil }
         if value["QMP"] != nil {
             self = .greeting
         } else if let name = value["event"]?.text {
@@ -88,7 +35,7 @@ struct QMPEvent: Equatable, Sendable {
     /// QEMU's name for it.
     var name: String
     /// What QEMU says about it.
-    var data: JSONValue
+    var data: AnyJSON
 
     /// Whether the guest itself caused it.
     var isGuests: Bool { data["guest"]?.flag ?? false }
@@ -102,7 +49,7 @@ final class QMPConnection {
     private(set) var isClosed = false
     let descriptor: Int32
     private var pending: [UInt8] = []
-    private var replies: [String: Result<JSONValue, LabError>] = [:]
+    private var replies: [String: Result<AnyJSON, LabError>] = [:]
     private var isGreeted = false
     private var commands = 0
 
@@ -122,12 +69,12 @@ final class QMPConnection {
 
     /// Runs a command and returns its reply.
     @discardableResult
-    func execute(_ command: String, _ arguments: [String: JSONValue] = [:]) throws -> JSONValue {
+    func execute(_ command: String, _ arguments: [String: AnyJSON] = [:]) throws -> AnyJSON {
         commands += 1
         let id = "lab-\(commands)"
-        var message: [String: JSONValue] = ["execute": .string(command), "id": .string(id)]
+        var message: [String: AnyJSON] = ["execute": .string(command), "id": .string(id)]
         if !arguments.isEmpty { message["arguments"] = .object(arguments) }
-        try send(Array(try JSONEncoder().encode(JSONValue.object(message))) + [UInt8(ascii: "\n")])
+        try send(Array(try JSONEncoder().encode(AnyJSON.object(message))) + [UInt8(ascii: "\n")])
         let deadline = Deadline(seconds: 30)
         while replies[id] == nil {
             guard !isClosed else { throw LabError("QEMU ended during '\(command)'") }
