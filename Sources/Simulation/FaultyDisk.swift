@@ -162,44 +162,6 @@ public final class FaultyDisk: BlockDevice {
     }
 }
 
-/// A part of a simulated disk as a device of its own.
-public final class SimulatedPartition: BlockDevice {
-    private let disk: FaultyDisk
-    private let offset: UInt64
-    /// The size in bytes.
-    public let sizeBytes: UInt64
-    /// The disk's sector size in bytes.
-    public var sectorSizeBytes: Int { disk.sectorSizeBytes }
-
-    /// Opens `sizeBytes` bytes at `offset`.
-    public init(_ disk: FaultyDisk, offset: UInt64, sizeBytes: UInt64) {
-        self.disk = disk
-        self.offset = offset
-        self.sizeBytes = sizeBytes
-    }
-
-    private func check(_ start: UInt64, _ count: Int) throws {
-        guard start <= sizeBytes, UInt64(count) <= sizeBytes - start else {
-            throw SimulationError("\(count) bytes at \(start) are outside the partition")
-        }
-    }
-
-    /// Reads from the disk.
-    public func read(at start: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
-        try check(start, buffer.count)
-        try disk.read(at: offset + start, into: buffer)
-    }
-
-    /// Writes to the disk.
-    public func write(_ bytes: UnsafeRawBufferPointer, at start: UInt64) throws {
-        try check(start, bytes.count)
-        try disk.write(bytes, at: offset + start)
-    }
-
-    /// Flushes the disk.
-    public func flush() throws { try disk.flush() }
-}
-
 /// What a simulated part refuses, or a rule that was broken.
 public struct SimulationError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The sentence.

@@ -2,6 +2,7 @@ public import Contract
 public import Decisions
 import Linux
 public import Sequences
+import Slots
 
 /// A storage model that is small enough to be explored exhaustively: the same order of writes and flushes as the real
 /// one, with a few sectors for each file. The boot record is the real one.
@@ -20,11 +21,11 @@ public final class PlainStorage: SimulatedStorage {
         table = store.read()
     }
 
-    private func window(_ role: PartitionRole) throws -> SimulatedPartition {
+    private func window(_ role: PartitionRole) throws -> DeviceWindow {
         guard let partition = table?.first(where: { $0.role == role }) else {
             throw SimulationError("there is no partition \(role.label)")
         }
-        return SimulatedPartition(disk, offset: partition.startBytes, sizeBytes: partition.sizeBytes)
+        return try DeviceWindow(of: disk, at: partition.startBytes, sizeBytes: partition.sizeBytes)
     }
 
     /// Takes partitions over that another adapter found, to keep the state in.

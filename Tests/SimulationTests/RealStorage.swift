@@ -79,9 +79,9 @@ final class RealStorage: SimulatedStorage {
         }.hashValue
     }
 
-    private func window(_ role: PartitionRole) throws -> SimulatedPartition {
+    private func window(_ role: PartitionRole) throws -> DeviceWindow {
         guard let part = table[role] else { throw SimulationError("there is no partition \(role.label)") }
-        return SimulatedPartition(disk, offset: part.startBytes, sizeBytes: part.sizeBytes)
+        return try DeviceWindow(of: disk, at: part.startBytes, sizeBytes: part.sizeBytes)
     }
 
     private func slot(_ slot: SlotName) throws -> SlotPartitions {
