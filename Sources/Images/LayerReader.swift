@@ -61,6 +61,8 @@ public enum LayerReader {
     fileprivate final class Source {
         let unpacker: Unpacker
         var thrown: (any Error)?
+        /// What may still be read for the header that is being read; nil while an entry's bytes are.
+        var headerAllowanceBytes: Int?
 
         init(_ unpacker: Unpacker) { self.unpacker = unpacker }
     }
@@ -79,13 +81,19 @@ public enum LayerReader {
             var index = 0
             while true {
                 var entry: OpaquePointer?
+                source.headerAllowanceBytes = LibArchive.headerBytes
                 let result = archive_read_next_header(archive, &entry)
+                source.headerAllowanceBytes = nil
                 if let thrown = source.thrown { throw thrown }
                 if result == ARCHIVE_EOF { return }
                 try LibArchive.check(result, archive)
                 guard let entry else { throw LayerRefusal(.malformed) }
                 try body(index, try header(entry), Bytes(archive: archive, source: source))
                 index += 1
+                // Here and not by the next header's reading, whose bytes are bounded.
+                let skipped = archive_read_data_skip(archive)
+                if let thrown = source.thrown { throw thrown }
+                try LibArchive.check(skipped, archive)
             }
         }
     }
@@ -100,6 +108,10 @@ public enum LayerReader {
             guard let bytes = try source.unpacker.next() else {
                 buffer.pointee = nil
                 return 0
+            }
+            if let left = source.headerAllowanceBytes {
+                guard bytes.count <= left else { throw LayerRefusal(.malformed, detail: "a header is too large") }
+                source.headerAllowanceBytes = left - bytes.count
             }
             buffer.pointee = bytes.baseAddress
             return bytes.count

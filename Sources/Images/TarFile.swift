@@ -9,6 +9,8 @@ enum TarFile {
         var offset: UInt64
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 16)
         var thrown: (any Error)?
+        /// What may still be read for the header that is being read; nil while an entry's bytes are.
+        var headerAllowanceBytes: Int?
 
         init(_ path: String, offset: UInt64) throws {
             file = try OwnedDescriptor(opening: path, [.read, .nonBlocking])
@@ -38,10 +40,13 @@ enum TarFile {
                 try translated(path, source, archive) { archive_read_open1(archive) }
                 while true {
                     var entry: OpaquePointer?
+                    source.headerAllowanceBytes = LibArchive.headerBytes
                     let result = try translated(path, source, archive) { archive_read_next_header(archive, &entry) }
+                    source.headerAllowanceBytes = nil
                     guard result != ARCHIVE_EOF, let entry else { return }
                     let offset = start + UInt64(max(0, archive_read_header_position(archive)))
                     guard try body(archive, entry, offset) else { return }
+                    try translated(path, source, archive) { archive_read_data_skip(archive) }
                 }
             }
         }
@@ -70,6 +75,10 @@ enum TarFile {
         let count = Int(min(UInt64(source.buffer.count), source.sizeBytes - min(source.offset, source.sizeBytes)))
         guard count > 0 else { return 0 }
         do {
+            if let left = source.headerAllowanceBytes {
+                guard count <= left else { throw ImageError.document("the archive has a header that is too large") }
+                source.headerAllowanceBytes = left - count
+            }
             try source.file.read(
                 at: source.offset, into: UnsafeMutableRawBufferPointer(rebasing: source.buffer[..<count]))
             source.offset += UInt64(count)

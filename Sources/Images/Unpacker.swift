@@ -88,6 +88,10 @@ final class Unpacker {
 
 /// What is common to uses of libarchive.
 enum LibArchive {
+    /// What one entry's headers may have, read-ahead included. A sparse file's map may go on for ever, and is kept in
+    /// memory, long before anybody is asked whether such a file is wanted.
+    static let headerBytes = 4 << 20
+
     static func make() throws -> OpaquePointer {
         guard let archive = archive_read_new() else { throw ImageError.tool("libarchive has no memory") }
         return archive

@@ -192,4 +192,37 @@ import Testing
         let text = try layer(Array("this is no archive at all, however long it is".utf8), .gzip, in: scratch)
         #expect(refusal { _ = try TreeWriter.merge([text]) } == .malformed)
     }
+
+    @Test func aSparseFilesEndlessMapIsStopped() throws {
+        let scratch = try Scratch()
+        var crafted = CraftedTar()
+        crafted.add("sparse", type: "S", size: 512)
+        var archive = crafted.bytes
+        // GNU tar's old form: the header, and every block of the map, says that another block follows.
+        archive[257..<265] = ArraySlice("ustar  \u{0}".utf8)
+        archive.replaceSubrange(386..<410, with: Array("00000000000\u{0}00000000001\u{0}".utf8))
+        archive[482] = 1
+        archive.replaceSubrange(483..<494, with: Array("00010000000".utf8))
+        let sum = archive[0..<512].enumerated().reduce(0) {
+            $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element))
+        }
+        let digits = String(sum, radix: 8)
+        archive.replaceSubrange(148..<154, with: Array((String(repeating: "0", count: 6 - digits.count) + digits).utf8))
+        var block: [UInt8] = []
+        for number in 1..<22 {
+            let octal = String(number, radix: 8)
+            block += Array((String(repeating: "0", count: 11 - octal.count) + octal + "\u{0}00000000001\u{0}").utf8)
+        }
+        block += [1] + [UInt8](repeating: 0, count: 7)
+        var map: [UInt8] = []
+        map.reserveCapacity(5 << 20)
+        while map.count < 5 << 20 { map += block }
+        let sparse = try layer(archive + map, .gzip, in: scratch)
+        let error = #expect(throws: ImageError.self) { try TreeWriter.merge([sparse]) }
+        guard case .layer(let refusal, 0)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(refusal == LayerRefusal(.malformed, detail: "a header is too large"))
+    }
 }

@@ -103,6 +103,22 @@ struct PullTests {
         #expect(salts.count == 2)
     }
 
+    @Test func aCancelledPullEndsAndKeepsWhatArrived() throws {
+        let scratch = try Scratch()
+        let test = try image(in: scratch)
+        let server = try RegistryServer(test)
+        let store = try ImageStore(scratch.path + "/store", owner: "one")
+        let cancellation = Cancellation()
+        #expect(throws: ImageError.transfer(.aborted)) {
+            try puller(store).pull(
+                try server.reference("open/app:1"), from: server.client(), nowSeconds: 1, cancellation: cancellation
+            ) { progress in
+                if case .layer(1, let arrived, _) = progress, arrived > 0 { cancellation.cancel() }
+            }
+        }
+        #expect(try store.images().isEmpty && !Files.list(store.path + "/partial").isEmpty)
+    }
+
     @Test(arguments: ["breaks/app:1", "norange/app:1"]) func aTransferThatBreaksOffGoesOn(repository: String) throws {
         let scratch = try Scratch()
         let test = try image(in: scratch)
