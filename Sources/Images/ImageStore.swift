@@ -39,6 +39,11 @@ public final class ImageStore {
         for name in try Files.list(path + "/work") { try Files.removeTree(path + "/work/" + name) }
     }
 
+    deinit {
+        // Closing is not enough: a child that another thread is just starting holds the descriptor, too, until it runs.
+        _ = flock(lock.rawValue, LOCK_UN)
+    }
+
     private static func isOwner(_ name: String) -> Bool {
         (1...63).contains(name.utf8.count) && name.utf8.first != UInt8(ascii: "-")
             && name.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == UInt8(ascii: "-") }
