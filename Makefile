@@ -78,10 +78,9 @@ test: ## everything that guards the main line: what CI runs
 	$(STAGE) run 'install packages' $(MAKE) --no-print-directory packages-lab && \
 	$(STAGE) run 'format lint' $(MAKE) --no-print-directory lint && \
 	$(STAGE) run 'build the server, the tools and the tests' $(DEBUG_BUILD) --build-tests && \
-	$(STAGE) run "fetch the node's parts of Debian 13" scripts/sysroot.sh && \
-	$(STAGE) run 'unit and integration tests' $(SWIFT) test --scratch-path .build --skip-build --parallel && \
 	$(STAGE) run 'build the node programs' $(MAKE) --no-print-directory node && \
 	$(STAGE) run 'build the boot artifact and the OS' $(MAKE) --no-print-directory base os && \
+	$(STAGE) run 'unit and integration tests' $(SWIFT) test --scratch-path .build --skip-build --parallel && \
 	$(STAGE) run 'check what was built against real parts' scripts/check-artifacts.sh \
 		--init $(OUT)/node/apus-init --agent $(OUT)/node/apus-agent && \
 	$(STAGE) run 'lab scenarios' $(APUS) lab $(MAIN_LINE); } || status=$$?; \

@@ -22,6 +22,8 @@ run)
 table)
     printf '\nTests that ran:\n'
     grep -aE 'Test run with [0-9]+ tests|^RESULT ' "$output" | sed 's/^/  /' || echo '  none'
+    # What was left out is no pass, and is said.
+    grep -aE '^➜ (Test|Suite) .* skipped' "$output" | sort -u | head -40 | sed 's/^/  /' || true
     # What failed is named here too, since a long log may be cut.
     grep -aE '^✘ Test .* recorded an issue' "$output" | sort -u | head -20 | sed 's/^/  /' || true
     printf '\nWhere the time went:\n'
