@@ -23,7 +23,8 @@ public struct NetworkPool: Sendable, Codable, Hashable {
 }
 
 /// The wire between the node and one running revision: a veth pair with routed addresses and no bridge, so that two
-/// workloads share no link layer.
+/// workloads share no link layer. The agent enters both ends' hardware addresses as permanent neighbours, so that
+/// nothing that a workload sends changes them.
 public struct NetworkPlan: Sendable, Hashable {
     /// Its number on the node, from 1; two running revisions never share one.
     public let index: Int

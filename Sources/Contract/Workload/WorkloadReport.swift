@@ -1,3 +1,23 @@
+/// What the server wants of one workload on this node.
+public struct DesiredWorkload: Sendable, Codable, Hashable {
+    /// The document.
+    public var workload: Workload
+    /// Its revision's name.
+    public var revision: Digest256
+    /// Whether an operator stopped it.
+    public var isStopped: Bool
+    /// Rises when an operator asks for a restart.
+    public var restarts: Int
+
+    /// Makes a wish.
+    public init(workload: Workload, revision: Digest256, isStopped: Bool = false, restarts: Int = 0) {
+        self.workload = workload
+        self.revision = revision
+        self.isStopped = isStopped
+        self.restarts = restarts
+    }
+}
+
 /// What a node says of one workload.
 public struct WorkloadReport: Sendable, Codable, Equatable {
     /// The workload.
