@@ -151,7 +151,8 @@ public final class FaultyDisk: BlockDevice {
 
     private func apply(_ write: Write, _ fate: Fate, to image: inout DiskImage) {
         let sectors = write.bytes.count / sectorSizeBytes
-        let middle = max(1, sectors / 2) * sectorSizeBytes
+        // What is small tears behind its header, as that is where a checksum stands; the rest in its middle.
+        let middle = (sectors <= 8 ? 1 : sectors / 2) * sectorSizeBytes
         switch fate {
         case .lost: break
         case .applied: image.write(write.bytes, at: write.offset)
