@@ -110,10 +110,15 @@ struct TestSite: Sendable {
 
     /// A connection to the plain port.
     func plain<Value: Sendable>(_ body: @escaping @Sendable (TestCaller) async throws -> Value) async throws -> Value {
-        try await TestClient.withClient(host: "127.0.0.1", port: addresses.bootPort ?? 0) {
+        try await TestClient.withClient(
+            host: "127.0.0.1", port: addresses.bootPort ?? 0, configuration: .init(timeout: patience)
+        ) {
             try await body(TestCaller(client: $0, headers: [:]))
         }
     }
+
+    /// Other suites keep every processor busy for minutes: an answer may take as long.
+    private var patience: Duration { .seconds(600) }
 
     private func connect<Value: Sendable>(
         _ tls: TLSConfiguration, headers: HTTPFields, _ body: @escaping @Sendable (TestCaller) async throws -> Value
@@ -122,7 +127,7 @@ struct TestSite: Sendable {
         tls.trustRoots = .file(directory.authorityCertificate)
         return try await TestClient.withClient(
             host: "127.0.0.1", port: addresses.port,
-            configuration: .init(tlsConfiguration: tls, timeout: .seconds(60), serverName: "localhost")
+            configuration: .init(tlsConfiguration: tls, timeout: patience, serverName: "localhost")
         ) { client in
             try await body(TestCaller(client: client, headers: headers))
         }
