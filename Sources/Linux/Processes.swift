@@ -85,6 +85,35 @@ public enum Processes {
         return child
     }
 
+    /// Starts a program that goes on beside this one, and returns once it has written to its standard output, by which
+    /// it says that it is in its place.
+    ///
+    /// Without this a program that is started last may find that what it needs has moved away meanwhile. One that ends
+    /// or stays silent for `timeoutSeconds` is ended and is an error.
+    @discardableResult
+    public static func spawnReady(
+        _ path: String, _ arguments: [String], environment: [String] = defaultEnvironment, timeoutSeconds: Int
+    ) throws(SystemError) -> Int32 {
+        let pipe = try Pipe()
+        let child = try spawn(path, arguments, environment: environment, output: pipe.writeEnd.rawValue)
+        let readEnd = pipe.closeWriteEnd()
+        let deadline = Clock.monotonicMilliseconds() + Int64(timeoutSeconds) * 1000
+        var failure = SystemError("start", path, code: ETIMEDOUT, detail: "it did not say that it is ready")
+        while true {
+            let left = deadline - Clock.monotonicMilliseconds()
+            guard left > 0 else { break }
+            // A signal may end the wait early; the deadline bounds the loop.
+            guard apus_poll_read([readEnd.rawValue], 1, Int32(clamping: left)) & 1 != 0 else { continue }
+            var word: UInt8 = 0
+            if apus_read(readEnd.rawValue, &word, 1) == 1 { return child }
+            failure = SystemError("start", path, code: EPIPE, detail: "it ended before it was ready")
+            break
+        }
+        _ = apus_kill_group(child, SIGKILL)
+        _ = try wait(for: child)
+        throw failure
+    }
+
     /// Replaces this program by another; returns only by throwing. `arguments` starts with the program's own name.
     public static func replace(
         with path: String, arguments: [String], environment: [String] = defaultEnvironment

@@ -10,7 +10,8 @@ internal import Linux
 public enum Guardian {
     /// The program's name in its arguments that makes it the guardian.
     public static let name = "@apus-guard"
-    /// The directory of the two files below; a memory file system that outlives the switch of roots.
+    /// How long it may take to be in its place; a start of this program on the slowest of machines takes a few seconds.
+    private static let startSeconds = 120
     /// No deadline is further away than that, whatever the file says: a week and a little, as a probation's.
     static let longestSeconds: Int64 = 8 * 24 * 3600
 
@@ -39,11 +40,14 @@ public enum Guardian {
         seconds >= 0 && seconds <= now + longestSeconds ? seconds : nil
     }
 
-    /// Writes the first deadline and starts the guardian from this program's own file.
+    /// Writes the first deadline, starts the guardian from this program's own file, and waits until it stands.
+    ///
+    /// Nothing on trial runs without it: the switch of roots takes its program's libraries and its folder's path away,
+    /// so that one that came too late would be gone without a word.
     static func leave(deadlineSeconds: Int64, program: String = "/init") throws {
         try Files.makeDirectory(RunningSystem.directory, mode: 0o700)
         try RunningSystem.setDeadline(seconds: deadlineSeconds)
-        _ = try Processes.spawn(program, [name])
+        try Processes.spawnReady(program, [name], timeoutSeconds: startSeconds)
     }
 
     /// Watches until the slot is committed or the deadline has come; then resets the machine.
@@ -58,6 +62,8 @@ public enum Guardian {
         guard chdir(RunningSystem.directory) == 0 else { return 1 }
         let keys = EmergencyKeys()
         var latest = readDeadline() ?? Clock.bootSeconds() + 600
+        spareFromMemoryShortage()
+        guard Glibc.write(STDOUT_FILENO, "1", 1) == 1 else { return 1 }
         while true {
             if let moved = readDeadline() { latest = moved }
             switch verdict(now: Clock.bootSeconds(), latest: latest, isCommitted: isReleased()) {
@@ -66,6 +72,12 @@ public enum Guardian {
             case .reset: reset(keys)
             }
         }
+    }
+
+    /// A workload of the new system that eats all memory must not end what would reset it (proc_pid_oom_score_adj(5)).
+    private static func spareFromMemoryShortage() {
+        // Where the kernel refuses, it is a process like any other: ignoring.
+        try? OwnedDescriptor(opening: "/proc/self/oom_score_adj", .write).write(Array("-1000".utf8))
     }
 
     private static func readDeadline() -> Int64? {

@@ -53,6 +53,25 @@ import Testing
     #expect(outcome.output == Array("started\n".utf8))
 }
 
+@Test func aProgramThatGoesOnIsAwaitedUntilItIsReady() throws {
+    let scratch = try Scratch()
+    let mark = scratch.path + "/mark"
+    let script = "sleep 0.3; : > \(mark); echo ready; exec sleep 30"
+    let child = try Processes.spawnReady("/bin/sh", ["-c", script], timeoutSeconds: 60)
+    #expect(access(mark, F_OK) == 0, "it had done what it does before it says so")
+    #expect(try Processes.wait(for: child, block: false) == nil, "it goes on")
+    try Processes.signal(child, SIGKILL)
+    #expect(try Processes.wait(for: child) == .signalled(SIGKILL))
+}
+
+@Test func aProgramThatEndsOrStaysSilentIsNotTakenForReady() {
+    #expect(throws: SystemError("start", "/bin/true", code: EPIPE, detail: "it ended before it was ready")) {
+        try Processes.spawnReady("/bin/true", [], timeoutSeconds: 60)
+    }
+    let silent = SystemError("start", "/bin/sleep", code: ETIMEDOUT, detail: "it did not say that it is ready")
+    #expect(throws: silent) { try Processes.spawnReady("/bin/sleep", ["30"], timeoutSeconds: 1) }
+}
+
 @Test func clocksRunAndMemoryIsKnown() throws {
     #expect(Clock.realtimeSeconds() > 1_700_000_000)
     #expect(Clock.bootSeconds() > 0)
