@@ -1,5 +1,3 @@
-public import Contract
-
 /// Workloads that wait for each other in a circle.
 public struct DependencyCycle: Error, Sendable, Equatable, CustomStringConvertible {
     /// The circle: each depends on the next, the last on the first.

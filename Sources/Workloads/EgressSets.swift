@@ -1,5 +1,3 @@
-public import Contract
-
 /// What a workload's resolver may answer, and what its answers open.
 public struct EgressSets: Sendable, Hashable {
     /// The wire whose rules hold the sets.

@@ -1,5 +1,3 @@
-public import Contract
-
 /// The nftables rules of one running revision, as text for `nft -f -` (nft(8)).
 ///
 /// Every text replaces the revision's own tables in one transaction and touches no others. Only names, numbers and

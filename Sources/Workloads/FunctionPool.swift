@@ -1,5 +1,3 @@
-public import Contract
-
 /// The instances of one function and the calls that wait for them: bounded in both. Times are milliseconds since 1970.
 public struct FunctionPool: Sendable, Hashable {
     /// What is to be done.

@@ -1,5 +1,3 @@
-public import Contract
-
 /// When a health check is asked, and what its answers come to. Times are milliseconds of one clock.
 public struct HealthMachine: Sendable, Equatable {
     /// What is to be done.

@@ -1,5 +1,3 @@
-public import Contract
-
 /// 65,536 neighbouring user and group ids of the node that one workload alone has.
 public struct IDRange: Sendable, Codable, Hashable {
     /// The node's id that is 0 inside.

@@ -1,4 +1,4 @@
-public import Contract
+import Contract
 
 /// The addresses that a node's workloads are given.
 public struct NetworkPool: Sendable, Codable, Hashable {

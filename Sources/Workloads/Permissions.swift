@@ -1,5 +1,3 @@
-public import Contract
-
 /// Why a node does not run a revision.
 public struct SandboxRefusal: Error, Sendable, Equatable, CustomStringConvertible {
     /// Everything that stands against it, each as a sentence that names the field or the permission.

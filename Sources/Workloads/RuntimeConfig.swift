@@ -1,5 +1,3 @@
-public import Contract
-
 /// `config.json` for `crun` (OCI runtime specification 1.2). It names no cgroup, no limits and no device rules: those
 /// are systemd's.
 public struct RuntimeConfig: Sendable, Hashable {

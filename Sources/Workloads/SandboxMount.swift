@@ -1,5 +1,3 @@
-import Contract
-
 /// Something that a workload sees at a path.
 public struct SandboxMount: Sendable, Hashable {
     /// Where.

@@ -1,5 +1,3 @@
-public import Contract
-
 /// What a filter answers to a system call.
 public enum SeccompAction: Sendable, Hashable {
     /// The call goes on.

@@ -1,5 +1,3 @@
-public import Contract
-
 /// Stops workloads before the machine restarts: those that depend on others first, all within a deadline.
 public struct ShutdownMachine: Sendable, Equatable {
     /// What is to be done now.

@@ -1,5 +1,3 @@
-public import Contract
-
 /// What is to be done now, and what to say and remember.
 public struct WorkloadPlan: Sendable, Equatable {
     /// In this order.

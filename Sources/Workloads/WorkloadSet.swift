@@ -1,5 +1,3 @@
-public import Contract
-
 /// Judges what no single document shows: the workloads of a server, or of one node, together.
 ///
 /// The server asks before it accepts a document; a node's planner asks nothing of it and blocks what conflicts.

@@ -1,6 +1,7 @@
+import Contract
 import Testing
 
-@testable import Contract
+@testable import Workloads
 
 @Suite struct WorkloadDocuments {
     static let digest = String(repeating: "ab", count: 32)

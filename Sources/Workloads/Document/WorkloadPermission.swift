@@ -1,3 +1,5 @@
+import Contract
+
 /// A named loosening of the default posture. A document asks for it, and the node's policy must allow it.
 ///
 /// These are all that exist: whatever is not named here cannot be had.

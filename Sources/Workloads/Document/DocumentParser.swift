@@ -1,3 +1,5 @@
+public import Contract
+
 extension DocumentValue {
     /// Parses one JSON document (RFC 8259) strictly.
     ///

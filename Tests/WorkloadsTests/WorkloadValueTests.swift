@@ -1,6 +1,7 @@
+import Contract
 import Testing
 
-@testable import Contract
+@testable import Workloads
 
 @Suite struct WorkloadValues {
     @Test(
@@ -145,19 +146,6 @@ import Testing
         for text in [#"{"a":1,"a":2}"#, "1e5", "01", "-", "\"\u{1}\"", #""\ud800""#, "{} x", "nul", ""] {
             #expect(throws: WireError.self, "\(text)") { try DocumentValue(parsing: Array(text.utf8)) }
         }
-    }
-}
-
-/// A small generator whose run can be repeated from its seed.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }
 

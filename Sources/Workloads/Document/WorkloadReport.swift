@@ -1,3 +1,5 @@
+public import Contract
+
 /// What the server wants of one workload on this node.
 public struct DesiredWorkload: Sendable, Codable, Hashable {
     /// The document.

@@ -1,3 +1,5 @@
+import Contract
+
 /// A workload: what a person names, labels and changes. Each change makes a new revision.
 public struct Workload: Sendable, Hashable {
     /// Its name, unique at the server.

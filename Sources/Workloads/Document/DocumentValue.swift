@@ -1,3 +1,5 @@
+import Contract
+
 /// A parsed document as people write it: JSON with decimal numbers, which keep their text.
 ///
 /// It is what the wire's JSON and the command line's YAML both become before a field is looked at, so that both are

@@ -1,3 +1,5 @@
+public import Contract
+
 /// A workload's name: a DNS label (RFC 1123, section 2.1) in lower case, so that a link to it resolves as it is.
 public struct WorkloadName: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
     /// The text form.
