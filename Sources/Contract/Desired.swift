@@ -12,17 +12,24 @@ public struct DesiredState: Sendable, Codable, Equatable {
     public var commands: [NodeCommand]
     /// How a new version proves itself.
     public var probation: ProbationRule
+    /// The generation of the node's workload assignment, which `GET /v1/node/workloads` gives; nil where the server
+    /// says nothing about workloads, and the node goes on with what is on its disk.
+    public var workloads: Int?
+    /// Streams that the node is to open and has not opened yet; nil where there are none.
+    public var streams: [StreamRequest]?
 
     /// Makes a state from its parts.
     public init(
         generation: Int, release: Digest256?, releaseVersion: String?, commands: [NodeCommand],
-        probation: ProbationRule = ProbationRule()
+        probation: ProbationRule = ProbationRule(), workloads: Int? = nil, streams: [StreamRequest]? = nil
     ) {
         self.generation = generation
         self.release = release
         self.releaseVersion = releaseVersion
         self.commands = commands
         self.probation = probation
+        self.workloads = workloads
+        self.streams = streams
     }
 }
 

@@ -94,10 +94,13 @@ public struct APIError: Error, Sendable, Codable, Equatable {
     public var code: String
     /// A sentence that says what is wrong and what to do.
     public var message: String
+    /// Everything that is wrong, a sentence each, where a document was refused; nil otherwise.
+    public var problems: [String]?
 
     /// Makes an error from its code and its sentence.
-    public init(code: String, message: String) {
+    public init(code: String, message: String, problems: [String]? = nil) {
         self.code = code
         self.message = message
+        self.problems = problems
     }
 }
