@@ -1,4 +1,5 @@
 import Contract
+import FoundationEssentials
 
 /// A workload: what a person names, labels and changes. Each change makes a new revision.
 public struct Workload: Sendable, Hashable {
@@ -120,21 +121,21 @@ public struct SecretValue: Sendable, Hashable, Codable, CustomStringConvertible,
     /// Shows no member to debuggers and `dump`.
     public var customMirror: Mirror { Mirror(self, children: []) }
 
-    /// Decodes lower-case hexadecimal digits.
+    /// Decodes Base64 (RFC 4648, section 4).
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        guard let bytes = [UInt8](lowercaseHex: try container.decode(String.self)),
-            let value = SecretValue(bytes: bytes)
+        guard let data = Data(base64Encoded: try container.decode(String.self)),
+            let value = SecretValue(bytes: Array(data))
         else {
             throw DecodingError.dataCorruptedError(
-                in: container, debugDescription: "a secret is at most 64 KiB in hexadecimal digits")
+                in: container, debugDescription: "a secret is at most 64 KiB in Base64")
         }
         self = value
     }
 
-    /// Encodes lower-case hexadecimal digits.
+    /// Encodes Base64.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
-        try container.encode(bytes.lowercaseHex)
+        try container.encode(Data(bytes).base64EncodedString())
     }
 }

@@ -1,5 +1,3 @@
-public import Contract
-
 /// `PUT /v1/secrets/{name}`. A value goes in and never comes out again, but to nodes whose workloads name it.
 public struct SecretRequest: Sendable, Codable, Equatable {
     /// The value, at most 64 KiB.
