@@ -31,6 +31,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioFileSystem = Target.Dependency.product(name: "_NIOFileSystem", package: "swift-nio")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let rows: [Row] = [
     // C libraries, each imported by exactly one module.
@@ -78,6 +79,7 @@ let rows: [Row] = [
     // The builder's and operator's side.
     Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux", "Slots"]),
     Row(name: "Operator", kind: .module, needs: ["Contract", "Fetch"]),
+    Row(name: "Manuscripts", kind: .module, needs: ["Contract", "Workloads"], products: [yams]),
     Row(name: "Lab", kind: .module, needs: ["Contract", "Release", "Operator"]),
 
     // The server.
@@ -122,6 +124,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
         []
     ),
     ("Packing", ["Release", "Cryptography", "Linux"], []),
+    ("Manuscripts", ["Contract", "Workloads"], []),
     ("Lab", ["Contract"], []),
     ("Store", ["Contract"], []),
     ("ControlPlane", ["Contract", "Store", "Release", "Cryptography"], [hummingbird, hummingbirdTesting]),
@@ -168,6 +171,7 @@ let targets: [Target] =
 
 let packages: [(users: Set<String>, dependency: Package.Dependency)] = [
     (["apus", "apusd"], .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")),
+    (["Manuscripts"], .package(url: "https://github.com/jpsim/Yams", from: "6.2.2")),
     (["Store"], .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0")),
     (["ControlPlane"], .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.10.0")),
     (["ControlPlane", "apusd"], .package(url: "https://github.com/apple/swift-log", from: "1.6.0")),
