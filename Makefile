@@ -15,6 +15,9 @@ APUS := .build/debug/apus
 VERSION ?= 0.1.0
 SITE ?=
 KEY ?=
+# What a site adds to the reference OS: Debian packages, and folders of files to lay over its root.
+PACKAGES ?=
+OVERLAY ?=
 SCENARIO ?= all
 WAIT ?= yes
 # The scenarios that guard the main line; `make lab SCENARIO=all` runs every one.
@@ -55,13 +58,14 @@ base: node
 
 os: node
 	@scripts/sysroot.sh
-	@os/build.sh --agent $(OUT)/node/apus-agent --version $(VERSION)
+	@os/build.sh --agent $(OUT)/node/apus-agent --version $(VERSION) --packages "$(PACKAGES)" \
+		$(foreach folder,$(OVERLAY),--overlay $(folder))
 
 boot-artifact: tools base ## the boot artifact; SITE=site.json builds a site's facts in
 	@$(APUS) boot-artifact --base $(OUT)/base --tools $(OUT)/tools --output $(OUT)/apus-boot.efi \
 		$(if $(SITE),--site $(SITE))
 
-release: tools base os ## an OS release: VERSION=1.2.3 [SITE=site.json] [KEY=site.key]
+release: tools base os ## an OS release: VERSION=1.2.3 [SITE=site.json] [KEY=site.key] [PACKAGES="a b"] [OVERLAY=DIR]
 	@$(APUS) release build --root $(OUT)/os/root.tar --version $(VERSION) --base $(OUT)/base \
 		--tools $(OUT)/tools --output $(OUT)/releases/$(VERSION) $(if $(SITE),--site $(SITE)) \
 		$(if $(KEY),--key $(KEY))
