@@ -1,3 +1,5 @@
+import Contract
+
 /// A JSON value without floating-point numbers: all that OLPC canonical JSON can carry.
 ///
 /// Object keys that Unicode calls equivalent count as one key, so that no two readers can disagree about a document.
@@ -50,7 +52,7 @@ private struct JSONWriter {
         case .null: bytes += "null".utf8
         case .bool(let flag): bytes += (flag ? "true" : "false").utf8
         case .integer(let number): bytes += String(number).utf8
-        case .string(let text): write(text)
+        case .string(let text): bytes.appendJSON(text, escapesControls: escapesControls)
         case .array(let elements): write(elements)
         case .object(let members): write(members)
         }
@@ -70,29 +72,10 @@ private struct JSONWriter {
         let sorted = members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
         for (index, member) in sorted.enumerated() {
             if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            write(member.key)
+            bytes.appendJSON(member.key, escapesControls: escapesControls)
             bytes.append(UInt8(ascii: ":"))
             write(member.value)
         }
         bytes.append(UInt8(ascii: "}"))
-    }
-
-    private mutating func write(_ text: String) {
-        bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
-            case 0..<0x20 where escapesControls: bytes += "\\u00".utf8 + Array([byte].hexDigits.utf8)
-            default: bytes.append(byte)
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
-    }
-}
-
-extension [UInt8] {
-    /// Lower-case hexadecimal digits.
-    fileprivate var hexDigits: String {
-        map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }
