@@ -12,7 +12,7 @@ public enum NetworkArgument {
         var settings = NetworkSettings(dhcp: false)
         guard text.utf8.count <= 2048 else { throw NodeError("apus.network is longer than 2048 bytes") }
         for word in text.split(separator: ",") {
-            let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
+            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let key = parts[0]
             let value = parts.count == 2 ? parts[1] : ""
             switch key {

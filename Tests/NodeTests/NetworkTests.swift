@@ -26,6 +26,7 @@ import Testing
         ("dhcp,bond=802.3ad", "hardware addresses"), ("dhcp,interface=eth0", "interface 'eth0'"),
         ("gateway=192.0.2.1", "neither dhcp nor an address"), ("dhcp,colour=red", "'colour' is not one of"),
         ("dhcp,proxy=ftp://x", "proxy"), ("dhcp,dns=example.org", "name server"), ("dhcp,gateway=-A", "gateway"),
+        ("dhcp,=", "'' is not one of"), ("=dhcp", "'' is not one of"),
     ])
     func wrongWordIsNamed(text: String, part: String) {
         let error = #expect(throws: NodeError.self) { try NetworkArgument.parse(text) }
