@@ -13,7 +13,7 @@ let strict: [SwiftSetting] = [
 ]
 
 struct Row {
-    enum Kind { case module, program, shim, system(pkgConfig: String?, apt: [String]) }
+    enum Kind { case module, program, tests, shim, system(pkgConfig: String?, apt: [String]) }
     var name: String
     var kind: Kind
     var needs: [String]
@@ -98,6 +98,9 @@ let rows: [Row] = [
         name: "apus", kind: .program,
         needs: ["Contract", "Release", "Packing", "Fetch", "Operator", "Lab", "Cryptography"],
         products: [argumentParser]),
+
+    // Scratch folders, programs, seeded generators: for every test target, and never for a program.
+    Row(name: "TestSupport", kind: .tests, needs: []),
 ]
 
 /// Which modules have a test target, and what else those tests use.
@@ -138,6 +141,7 @@ let wanted: Set<String> = {
     var found: Set<String> = []
     var open = only.split(separator: ",").map(String.init)
     let named = Set(open)
+    open.append("TestSupport")
     open += tested.filter { named.contains($0.name) }.flatMap(\.needs)
     while let name = open.popLast() {
         guard found.insert(name).inserted, let row = rows.first(where: { $0.name == name }) else { continue }
@@ -158,6 +162,9 @@ let targets: [Target] =
             return .target(name: row.name, dependencies: dependencies)
         case .module:
             return .target(name: row.name, dependencies: dependencies, swiftSettings: strict)
+        case .tests:
+            return .target(
+                name: row.name, dependencies: dependencies, path: "Tests/\(row.name)", swiftSettings: strict)
         case .program:
             return .executableTarget(name: row.name, dependencies: dependencies, swiftSettings: strict)
         }
@@ -165,7 +172,7 @@ let targets: [Target] =
     + tested.filter { testedNow.contains($0.name) }.map { test in
         .testTarget(
             name: test.name + "Tests",
-            dependencies: ([test.name] + test.needs).map { .byName(name: $0) } + test.products,
+            dependencies: ([test.name, "TestSupport"] + test.needs).map { .byName(name: $0) } + test.products,
             swiftSettings: strict)
     }
 

@@ -1,16 +1,16 @@
 import Contract
 import Linux
+import TestSupport
 import Testing
 
 @testable import Agent
 
 @Suite struct HealthTests {
-    /// A folder of checks that is removed when the test ends.
+    /// A folder of checks.
     private func withDirectory(_ body: (String) throws -> Void) throws {
-        let path = "/tmp/apus-health-\(try Randomness.uuid())"
-        try Files.makeDirectory(path + "/health.d")
-        defer { try? Files.removeTree(path) }
-        try body(path)
+        let scratch = try Scratch()
+        try scratch.folder("health.d")
+        try body(scratch.path)
     }
 
     private func results(in directory: String) -> [String: CheckResult] {

@@ -1,5 +1,6 @@
 import Cryptography
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct KeyTests {
@@ -58,35 +59,32 @@ import Testing
 
     @Test func openSSLAgreesOnSignaturesInBothDirections() throws {
         let tool = try OpenSSLTool()
-        defer { tool.remove() }
         let key = try P256PrivateKey()
         try tool.write("key.pem", try key.pem())
         try tool.write("pub.pem", try key.publicKey.pem())
         try tool.write("message", "a plan")
         try tool.write("ours", try key.sign(Array("a plan".utf8)))
-        #expect(try tool.run("dgst", "-sha256", "-verify", "pub.pem", "-signature", "ours", "message").ok)
-        #expect(try tool.run("dgst", "-sha256", "-sign", "key.pem", "-out", "theirs", "message").ok)
+        #expect(tool.run("dgst", "-sha256", "-verify", "pub.pem", "-signature", "ours", "message").succeeded)
+        #expect(tool.run("dgst", "-sha256", "-sign", "key.pem", "-out", "theirs", "message").succeeded)
         #expect(key.publicKey.isValid(signature: try tool.read("theirs"), of: Array("a plan".utf8)))
     }
 
     @Test func keysOfAnotherKindAreRefused() throws {
         let tool = try OpenSSLTool()
-        defer { tool.remove() }
-        #expect(try tool.run("ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", "p384.pem").ok)
+        #expect(tool.run("ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", "p384.pem").succeeded)
         #expect(throws: CryptographyError.self) { try P256PrivateKey(pem: try tool.text("p384.pem")) }
         #expect(throws: CryptographyError.self) { try Ed25519PrivateKey(pem: try tool.text("p384.pem")) }
-        #expect(try tool.run("ec", "-in", "p384.pem", "-pubout", "-out", "p384.pub").ok)
+        #expect(tool.run("ec", "-in", "p384.pem", "-pubout", "-out", "p384.pub").succeeded)
         #expect(try PublicKey(pem: try tool.text("p384.pub")).kind == .other)
-        #expect(try tool.run("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "sec1.pem").ok)
+        #expect(tool.run("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "sec1.pem").succeeded)
         #expect(try P256PrivateKey(pem: try tool.text("sec1.pem")).publicKey.kind == .p256)
     }
 
     @Test func anEncryptedKeyIsRefusedWithoutAskingForItsPassPhrase() throws {
         let tool = try OpenSSLTool()
-        defer { tool.remove() }
-        let made = try tool.run(
+        let made = tool.run(
             "genpkey", "-algorithm", "ed25519", "-aes256", "-pass", "pass:secret", "-out", "locked.pem")
-        #expect(made.ok)
+        #expect(made.succeeded)
         #expect(throws: CryptographyError.self) { try Ed25519PrivateKey(pem: try tool.text("locked.pem")) }
     }
 

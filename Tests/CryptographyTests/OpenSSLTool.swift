@@ -1,36 +1,21 @@
-import Foundation
-import Testing
+import TestSupport
 
-/// The `openssl` program as a second opinion.
+/// The `openssl` program as a second opinion, in a folder of its own.
 struct OpenSSLTool {
-    let directory: URL
+    private let scratch: Scratch
 
-    init() throws {
-        directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-crypto-\(UUID())")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    }
+    init() throws { scratch = try Scratch() }
 
-    func write(_ name: String, _ text: String) throws { try Data(text.utf8).write(to: file(name)) }
-    func write(_ name: String, _ bytes: [UInt8]) throws { try Data(bytes).write(to: file(name)) }
-    func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: file(name))) }
-    func text(_ name: String) throws -> String { String(decoding: try read(name), as: UTF8.self) }
-    func file(_ name: String) -> URL { directory.appendingPathComponent(name) }
-    func remove() { try? FileManager.default.removeItem(at: directory) }
+    func write(_ name: String, _ text: String) throws { try scratch.file(name, text) }
+    func write(_ name: String, _ bytes: [UInt8]) throws { try scratch.file(name, bytes) }
+    func read(_ name: String) throws -> [UInt8] { try scratch.read(name) }
+    func text(_ name: String) throws -> String { try scratch.text(name) }
 
-    /// Runs `openssl` in the directory; returns whether it succeeded, and what it printed.
+    /// Runs `openssl` in the folder.
     @discardableResult
-    func run(_ arguments: String...) throws -> (ok: Bool, output: String) {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-        process.arguments = arguments
-        process.currentDirectoryURL = directory
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus == 0, String(decoding: output, as: UTF8.self))
+    func run(_ arguments: String...) -> Outcome { run(arguments) }
+
+    func run(_ arguments: [String]) -> Outcome {
+        outcome(of: ["/usr/bin/openssl"] + arguments, directory: scratch.path)
     }
 }

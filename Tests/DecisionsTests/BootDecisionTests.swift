@@ -1,4 +1,5 @@
 import Contract
+import TestSupport
 import Testing
 
 @testable import Decisions
@@ -239,7 +240,7 @@ import Testing
 
     /// Random walks over records and facts: a decision always comes, keeps the rules and ends.
     @Test func everyDecisionKeepsTheRules() throws {
-        var generator = SeededGenerator(state: 1)
+        var generator = SeededGenerator(seed: 1)
         for _ in 0..<400 {
             var record = try Fixture.provisioned()
             for _ in 0..<Int.random(in: 0..<12, using: &generator) { Self.step(&record, &generator) }

@@ -1,4 +1,5 @@
 import Contract
+import TestSupport
 import Testing
 
 @testable import Decisions
@@ -89,7 +90,7 @@ import Testing
 
     /// Any store at all: carrying the plan out leaves nothing to repair, and touches nothing of others.
     @Test func carryingItOutOnceIsEnough() throws {
-        var generator = SeededGenerator(state: 2)
+        var generator = SeededGenerator(seed: 2)
         for _ in 0..<300 {
             var entries: [BootEntry] = []
             for number in 0..<UInt16.random(in: 0..<12, using: &generator) {

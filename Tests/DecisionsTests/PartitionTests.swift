@@ -1,4 +1,5 @@
 import Contract
+import TestSupport
 import Testing
 
 @testable import Decisions
@@ -14,7 +15,7 @@ import Testing
     }
 
     private func plan(_ request: PartitioningRequest, seed: UInt64 = 3) throws -> PartitionPlan {
-        var generator = SeededGenerator(state: seed)
+        var generator = SeededGenerator(seed: seed)
         return try PartitionPlanner.plan(request, using: &generator)
     }
 
@@ -110,7 +111,7 @@ import Testing
         for text in ["", "c12a7328f81f11d2ba4b00a0c93ec93b", "g12a7328-f81f-11d2-ba4b-00a0c93ec93b"] {
             #expect(GUID(text) == nil)
         }
-        var generator = SeededGenerator(state: 4)
+        var generator = SeededGenerator(seed: 4)
         let random = GUID.random(using: &generator)
         #expect(GUID(random.text) == random)
         #expect(Array(random.text)[14] == "4" && "89ab".contains(Array(random.text)[19]))

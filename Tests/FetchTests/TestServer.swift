@@ -1,12 +1,12 @@
 import Cryptography
 import Fetch
-import Foundation
+import TestSupport
 import Testing
 
 /// A real HTTPS server on the loopback interface: Python's, with byte ranges and a few ways to misbehave.
 final class TestServer {
-    private let process = Process()
-    private let folder: URL
+    private let serving: ServingProgram
+    private let folder: Scratch
     let port: Int
     let authority: CertificateAuthority
 
@@ -19,34 +19,18 @@ final class TestServer {
     init(_ certificate: Certificate = .good) throws {
         authority = try CertificateAuthority.create(
             name: "test", notBeforeSeconds: Self.start, notAfterSeconds: Self.end)
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("apus-\(UUID().uuidString)")
-        self.folder = folder
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folder = try Scratch()
         let key = try P256PrivateKey()
         let issued = try authority.issueServerCertificate(
             dnsNames: certificate == .wrongName ? ["other.example"] : ["localhost"],
             ipAddresses: certificate == .wrongName ? [] : ["127.0.0.1"], key: key.publicKey,
             notBeforeSeconds: certificate == .notYetValid ? Self.end - 10 : Self.start,
             notAfterSeconds: certificate == .expired ? Self.start + 10 : Self.end)
-        func file(_ name: String, _ bytes: Data) throws { try bytes.write(to: folder.appendingPathComponent(name)) }
-        try file("ca.pem", Data(authority.certificate.pem().utf8))
-        try file("server.pem", Data((issued.pem() + key.pem()).utf8))
-        try file("payload", Data(Self.payload))
-        try file("server.py", Data(Self.program.utf8))
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-        process.arguments = [folder.appendingPathComponent("server.py").path, folder.path]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let line = try #require(String(data: output.fileHandleForReading.availableData, encoding: .utf8))
-        port = try #require(Int(line.split(separator: "\n").first ?? ""))
-    }
-
-    deinit {
-        // Not SIGTERM: a child of a test's thread inherits that signal blocked.
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-        try? FileManager.default.removeItem(at: folder)
+        try folder.file("ca.pem", authority.certificate.pem())
+        try folder.file("server.pem", issued.pem() + key.pem())
+        try folder.file("payload", Self.payload)
+        serving = try ServingProgram("/usr/bin/python3", [folder.file("server.py", Self.program), folder.path])
+        port = try #require(serving.ports.first)
     }
 
     var base: String { "https://127.0.0.1:\(port)" }

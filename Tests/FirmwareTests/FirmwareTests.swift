@@ -1,27 +1,25 @@
 import Decisions
 import Glibc
 import Linux
+import TestSupport
 import Testing
 
 @testable import Firmware
 
 /// A folder that stands for efivarfs, removed at the end.
 final class VariableFolder {
-    let path: String
+    let scratch: Scratch
     let variables: FirmwareVariables
     let boot: EFIBootVariables
 
     init() throws {
-        path = "/tmp/apus-efivars-\(try Randomness.uuid())"
-        try Files.makeDirectory(path)
-        variables = FirmwareVariables(directory: path)
+        scratch = try Scratch()
+        variables = FirmwareVariables(directory: scratch.path)
         boot = EFIBootVariables(variables: variables) { _ in
             PartitionLocation(number: 2, startSector: 2048, sectorCount: 589_824)
         }
         try set("Lang", [0x65, 0x6e])
     }
-
-    deinit { try? Files.removeTree(path) }
 
     func set(_ name: String, _ value: [UInt8], vendor: String = EFIBootVariables.global) throws {
         try variables.write(value, to: name, vendor: vendor, attributes: 7)
@@ -29,11 +27,8 @@ final class VariableFolder {
 
     /// efibootmgr and libefivar, pointed at this folder, as an independent reader.
     func efibootmgr(_ arguments: [String] = []) throws -> String {
-        let outcome = try Processes.run(
-            "/usr/bin/efibootmgr", arguments,
-            environment: ["LIBEFIVAR_OPS=efivarfs", "EFIVARFS_PATH=\(path)/", "PATH=/usr/bin:/bin"], timeoutSeconds: 30)
-        try #require(outcome.succeeded, "efibootmgr \(outcome.summary)")
-        return String(decoding: outcome.output, as: UTF8.self)
+        try run(
+            "efibootmgr", arguments, environment: ["LIBEFIVAR_OPS": "efivarfs", "EFIVARFS_PATH": "\(scratch.path)/"])
     }
 }
 
@@ -88,7 +83,7 @@ let slotA = partition.map {
 @Test func anEqualValueIsNotWrittenAgain() throws {
     let folder = try VariableFolder()
     try folder.boot.apply(.setOrder([1, 2]))
-    let path = folder.path + "/BootOrder-" + EFIBootVariables.global
+    let path = folder.scratch.path + "/BootOrder-" + EFIBootVariables.global
     let before = Files.status(path)
     // A link in place of the file would be followed by a write and break; the inode shows that nothing was replaced.
     try Files.setMode(path, to: 0o444)
@@ -142,13 +137,14 @@ func failuresSayWhatToDo(code: Int32, words: String) {
     // A file system of two pages, of which the other variables take one: what the kernel says there is what it says
     // of a full NVRAM.
     let folder = try VariableFolder()
-    guard (try? Mounts.mount("tmpfs", on: folder.path, type: "tmpfs", options: "size=4k,mode=0700")) != nil else {
+    guard (try? Mounts.mount("tmpfs", on: folder.scratch.path, type: "tmpfs", options: "size=4k,mode=0700")) != nil
+    else {
         // Without the privilege to mount, /dev/full gives the same answer to a write.
         let full = FirmwareError(SystemError("write", "/dev/full", code: ENOSPC))
         #expect(full.description.contains("no room"))
         return
     }
-    defer { try? Mounts.unmount(folder.path) }
+    defer { try? Mounts.unmount(folder.scratch.path) }
     try folder.set("Lang", [UInt8](repeating: 1, count: 100))
     do {
         try folder.boot.apply(.setNext(1))
@@ -157,7 +153,7 @@ func failuresSayWhatToDo(code: Int32, words: String) {
         guard case .full = error else { throw error }
     }
     #expect(folder.boot.snapshot().next == nil)
-    try Mounts.mount("tmpfs", on: folder.path, type: "tmpfs", flags: [.remount, .readOnly])
+    try Mounts.mount("tmpfs", on: folder.scratch.path, type: "tmpfs", flags: [.remount, .readOnly])
     do {
         try folder.boot.apply(.setNext(1))
         Issue.record("a read-only store took a variable")

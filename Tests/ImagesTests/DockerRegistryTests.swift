@@ -4,6 +4,7 @@ import Foundation
 import Images
 import Linux
 import Release
+import TestSupport
 import Testing
 
 /// Debian's `docker-registry`, the distribution project's own server.

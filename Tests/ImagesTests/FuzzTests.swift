@@ -2,11 +2,12 @@ import Contract
 import Images
 import Linux
 import Release
+import TestSupport
 import Testing
 
 /// Mutations of good input, the same in every run: nothing may crash, and what is accepted must keep its promises.
 @Suite struct FuzzTests {
-    private func mutated(_ bytes: [UInt8], _ noise: inout Noise) -> [UInt8] {
+    private func mutated(_ bytes: [UInt8], _ noise: inout SeededGenerator) -> [UInt8] {
         var bytes = bytes
         for _ in 0...Int.random(in: 0..<4, using: &noise) {
             let place = bytes.isEmpty ? 0 : Int.random(in: 0..<bytes.count, using: &noise)
@@ -24,7 +25,7 @@ import Testing
     }
 
     @Test func referencesThatAreAcceptedAreCanonical() {
-        var noise = Noise(state: 1)
+        var noise = SeededGenerator(seed: 1)
         let seeds = ReferenceTests.good.map { Array($0.0.utf8) }
         for _ in 0..<6_000 {
             let text = String(decoding: mutated(seeds.randomElement(using: &noise) ?? [], &noise), as: UTF8.self)
@@ -41,7 +42,7 @@ import Testing
         let scratch = try Scratch()
         let image = try TestImage(archives: [CraftedTar().finished], in: scratch)
         let documents = image.blobs.values.filter { $0.first == UInt8(ascii: "{") }
-        var noise = Noise(state: 2)
+        var noise = SeededGenerator(seed: 2)
         for _ in 0..<6_000 {
             let bytes = mutated(documents.randomElement(using: &noise) ?? [], &noise)
             if case .manifest(let found)? = try? ImageDocument(parsing: bytes, mediaType: MediaType.manifest) {
@@ -65,7 +66,7 @@ import Testing
         crafted.pax("SCHILY.xattr.user.a", "b")
         crafted.add("etc/.wh.gone")
         crafted.add("etc/.wh..wh..opq")
-        var noise = Noise(state: 3)
+        var noise = SeededGenerator(seed: 3)
         for _ in 0..<400 {
             let archive = mutated(crafted.finished, &noise)
             let path = try scratch.file("fuzzed", archive)
@@ -86,7 +87,7 @@ import Testing
     }
 
     @Test func entriesInAnyOrderKeepTheTablesPromises() {
-        var noise = Noise(state: 4)
+        var noise = SeededGenerator(seed: 4)
         let names = [
             "a", "a/b", "a/b/c", "dev", "proc/x", ".wh.a", "a/.wh.b", "a/.wh..wh..opq", "l", "l/x", "./", "a//b/", "..",
         ]

@@ -2,6 +2,7 @@ import Contract
 import Images
 import Linux
 import Release
+import TestSupport
 import Testing
 
 @Suite struct LayerReaderTests {

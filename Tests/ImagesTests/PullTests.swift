@@ -3,6 +3,7 @@ import Fetch
 import Images
 import Linux
 import Release
+import TestSupport
 import Testing
 
 /// Pulling from one source into a store, with the real mkfs.erofs where it is new enough.

@@ -1,54 +1,37 @@
 import Contract
 import Cryptography
-import Foundation
 import Images
+import TestSupport
 import Testing
 
 /// A real registry on the loopback interface: Python's server with the distribution specification's routes for pulling.
 /// The first part of a repository's name says how it behaves; a second port plays the store of blobs elsewhere.
 final class RegistryServer {
-    private let process = Process()
-    private let folder: URL
+    private let serving: ServingProgram
+    private let folder: Scratch
     let port: Int
     let blobPort: Int
     let authority: CertificateAuthority?
 
     init(_ image: TestImage, tls: Bool = false) throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("apus-registry-\(UUID().uuidString)")
-        self.folder = folder
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        for (digest, bytes) in image.blobs {
-            try Data(bytes).write(to: folder.appendingPathComponent(digest.description))
-        }
-        try Data(image.manifest).write(to: folder.appendingPathComponent("manifest"))
-        try Data(Self.program.utf8).write(to: folder.appendingPathComponent("server.py"))
+        folder = try Scratch()
+        for (digest, bytes) in image.blobs { try folder.file(digest.description, bytes) }
+        try folder.file("manifest", image.manifest)
         authority = tls ? try Self.certificates(in: folder) : nil
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-        process.arguments = [folder.appendingPathComponent("server.py").path, folder.path, tls ? "tls" : "plain"]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let line = try #require(String(data: output.fileHandleForReading.availableData, encoding: .utf8))
-        let ports = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        try #require(ports.count == 2)
-        (port, blobPort) = (ports[0], ports[1])
+        serving = try ServingProgram(
+            "/usr/bin/python3", [folder.file("server.py", Self.program), folder.path, tls ? "tls" : "plain"])
+        try #require(serving.ports.count == 2)
+        (port, blobPort) = (serving.ports[0], serving.ports[1])
     }
 
-    deinit {
-        // Not SIGTERM: a child of a test's thread inherits that signal blocked.
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-        try? FileManager.default.removeItem(at: folder)
-    }
-
-    private static func certificates(in folder: URL) throws -> CertificateAuthority {
+    private static func certificates(in folder: Scratch) throws -> CertificateAuthority {
         let authority = try CertificateAuthority.create(
             name: "test", notBeforeSeconds: 1_000_000_000, notAfterSeconds: 4_000_000_000)
         let key = try P256PrivateKey()
         let issued = try authority.issueServerCertificate(
             dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"], key: key.publicKey,
             notBeforeSeconds: 1_000_000_000, notAfterSeconds: 4_000_000_000)
-        try Data((issued.pem() + key.pem()).utf8).write(to: folder.appendingPathComponent("server.pem"))
+        try folder.file("server.pem", issued.pem() + key.pem())
         return authority
     }
 
@@ -57,7 +40,7 @@ final class RegistryServer {
 
     /// What was asked, one request a line: `port method path authorization`.
     var log: [String] {
-        let text = (try? String(contentsOf: folder.appendingPathComponent("log"), encoding: .utf8)) ?? ""
+        let text = (try? folder.text("log")) ?? ""
         return text.split(separator: "\n").map(String.init)
     }
 

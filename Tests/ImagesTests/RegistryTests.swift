@@ -3,6 +3,7 @@ import Fetch
 import Images
 import Linux
 import Release
+import TestSupport
 import Testing
 
 @Suite struct RegistryTests {

@@ -2,50 +2,8 @@ import Contract
 import Images
 import Linux
 import Release
+import TestSupport
 import Testing
-
-/// A folder of its own below /tmp, removed at the end.
-final class Scratch {
-    let path: String
-
-    init() throws {
-        path = "/tmp/apus-images-\(try Randomness.uuid())"
-        try Files.makeDirectory(path, mode: 0o700)
-    }
-
-    deinit { try? Files.removeTree(path) }
-
-    @discardableResult
-    func file(_ name: String, _ bytes: [UInt8]) throws -> String {
-        let full = path + "/" + name
-        try Files.makeDirectory(Files.parent(of: full))
-        try Files.writeDurably(bytes, to: full, mode: 0o644)
-        return full
-    }
-}
-
-/// Runs a program that must succeed.
-@discardableResult
-func run(_ program: String, _ arguments: [String], directory: String? = nil) throws -> String {
-    let outcome = try Processes.run(program, arguments, directory: directory, timeoutSeconds: 60)
-    try #require(outcome.succeeded, "\(program) \(outcome.summary)")
-    return String(decoding: outcome.output, as: UTF8.self)
-}
-
-/// Deterministic noise (SplitMix64), so that a failure comes again.
-struct Noise: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
-
-    mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
-}
 
 /// Archives made by hand, header by header, as no decent program would.
 struct CraftedTar {
@@ -147,7 +105,7 @@ func pack(_ archive: [UInt8], _ packing: LayerPacking, in scratch: Scratch, name
 
 /// An ordinary small image: two archives by tar(1), the second with whiteouts.
 func ordinaryArchives(in scratch: Scratch) throws -> [[UInt8]] {
-    var noise = Noise(state: 7)
+    var noise = SeededGenerator(seed: 7)
     try scratch.file("one/bin/app", noise.bytes(300_001))
     try scratch.file("one/etc/app.conf", Array("one\n".utf8))
     try scratch.file("one/etc/gone.conf", Array("gone\n".utf8))

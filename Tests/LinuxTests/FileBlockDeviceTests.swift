@@ -1,5 +1,6 @@
 import Glibc
 import Linux
+import TestSupport
 import Testing
 
 private func write(_ bytes: [UInt8], _ device: FileBlockDevice, at offset: UInt64) throws {
@@ -10,7 +11,7 @@ private func write(_ bytes: [UInt8], _ device: FileBlockDevice, at offset: UInt6
 func whatIsWrittenIsReadBackFromTheMedium(sector: Int) throws {
     let scratch = try Scratch()
     // A size that is no multiple of the alignment of direct reads.
-    let path = try scratch.image("disk", sizeBytes: 3 << 20 | 512)
+    let path = try scratch.sparseFile("disk", sizeBytes: 3 << 20 | 512)
     let device = try FileBlockDevice(path: path, sectorSizeBytes: sector)
     #expect(device.sizeBytes == 3 << 20 | 512)
     let pattern = (0..<(2 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 9) }
@@ -25,7 +26,7 @@ func whatIsWrittenIsReadBackFromTheMedium(sector: Int) throws {
 
 @Test func aWindowHidesTheRest() throws {
     let scratch = try Scratch()
-    let path = try scratch.image("disk", sizeBytes: 64 << 10)
+    let path = try scratch.sparseFile("disk", sizeBytes: 64 << 10)
     let window = try FileBlockDevice(path: path, offsetBytes: 8192, sizeBytes: 4096)
     try write([UInt8](repeating: 9, count: 4096), window, at: 0)
     try window.flush()
@@ -41,7 +42,7 @@ func whatIsWrittenIsReadBackFromTheMedium(sector: Int) throws {
 
 @Test func windowsOutsideTheFileAreRefused() throws {
     let scratch = try Scratch()
-    let path = try scratch.image("disk", sizeBytes: 64 << 10)
+    let path = try scratch.sparseFile("disk", sizeBytes: 64 << 10)
     #expect(throws: SystemError.self) { try FileBlockDevice(path: path, offsetBytes: 0, sizeBytes: 65 << 10) }
     #expect(throws: SystemError.self) { try FileBlockDevice(path: path, offsetBytes: 100) }
     #expect(throws: SystemError.self) { try FileBlockDevice(path: path, offsetBytes: .max - 511, sizeBytes: 512) }
@@ -52,14 +53,14 @@ func whatIsWrittenIsReadBackFromTheMedium(sector: Int) throws {
 
 @Test func aReadOnlyDeviceTakesNothing() throws {
     let scratch = try Scratch()
-    let device = try FileBlockDevice(path: try scratch.image("disk", sizeBytes: 8192), writable: false)
+    let device = try FileBlockDevice(path: try scratch.sparseFile("disk", sizeBytes: 8192), writable: false)
     let error = #expect(throws: SystemError.self) { try write([1], device, at: 0) }
     #expect(error?.code == EROFS)
 }
 
 @Test func aDiscardedRangeIsGone() throws {
     let scratch = try Scratch()
-    let device = try FileBlockDevice(path: try scratch.image("disk", sizeBytes: 1 << 20))
+    let device = try FileBlockDevice(path: try scratch.sparseFile("disk", sizeBytes: 1 << 20))
     try write([UInt8](repeating: 1, count: 1 << 20), device, at: 0)
     try device.flush()
     try device.discard(4096..<8192)
@@ -76,7 +77,7 @@ func whatIsWrittenIsReadBackFromTheMedium(sector: Int) throws {
         return
     }
     defer { try? Mounts.unmount(scratch.path) }
-    let device = try FileBlockDevice(path: try scratch.image("disk", sizeBytes: 1 << 20))
+    let device = try FileBlockDevice(path: try scratch.sparseFile("disk", sizeBytes: 1 << 20))
     let error = #expect(throws: SystemError.self) {
         try write([UInt8](repeating: 1, count: 1 << 20), device, at: 0)
         try device.flush()

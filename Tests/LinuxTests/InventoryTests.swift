@@ -1,6 +1,7 @@
 import Contract
 import Glibc
 import Linux
+import TestSupport
 import Testing
 
 /// A made-up machine: its sysfs, procfs and /dev below a folder.
@@ -52,7 +53,7 @@ private final class MadeUpMachine {
         try Files.makeDirectory(root + "sys/class/block")
         try Files.link(root + "sys/class/block/" + name, to: "../../devices/\(path)/block/\(name)")
         try Files.makeDirectory(root + "dev")
-        _ = try scratch.image("dev/" + name, sizeBytes: 16 << 20)
+        _ = try scratch.sparseFile("dev/" + name, sizeBytes: 16 << 20)
     }
 }
 

@@ -1,12 +1,13 @@
 import Contract
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Linux
 
 /// A small disk with a table that sfdisk made.
 private func image(_ scratch: Scratch) throws -> String {
-    let path = try scratch.image("disk", sizeBytes: 16 << 20)
+    let path = try scratch.sparseFile("disk", sizeBytes: 16 << 20)
     let script = """
         label: gpt
         label-id: 01234567-89AB-4DEF-8123-456789ABCDEF
@@ -124,7 +125,7 @@ func hostileEntriesAreRefused(entry: [(Int, [UInt8])]) throws {
 @Test func aDiskThatIsTooSmallHasNoTable() throws {
     let scratch = try Scratch()
     for size in [0, 512, 1024, 2048] as [UInt64] {
-        #expect(try table(try scratch.image("small\(size)", sizeBytes: size)) == nil)
+        #expect(try table(try scratch.sparseFile("small\(size)", sizeBytes: size)) == nil)
     }
 }
 
@@ -134,9 +135,9 @@ func hostileEntriesAreRefused(entry: [(Int, [UInt8])]) throws {
         ("/usr/sbin/mkfs.ext4", ["-q", "-F"]), ("/usr/sbin/mkfs.fat", []), ("/usr/sbin/mkswap", ["-q"]),
     ]
     for (program, arguments) in made where Files.exists(program) {
-        let path = try scratch.image("disk", sizeBytes: 16 << 20)
+        let path = try scratch.sparseFile("disk", sizeBytes: 16 << 20)
         try Files.remove(path)
-        _ = try scratch.image("disk", sizeBytes: 16 << 20)
+        _ = try scratch.sparseFile("disk", sizeBytes: 16 << 20)
         #expect(DiskContent.of(try FileBlockDevice(path: path)) == .blank)
         try run(program, arguments + [path])
         #expect(DiskContent.of(try FileBlockDevice(path: path)) == .foreign, "\(program)")

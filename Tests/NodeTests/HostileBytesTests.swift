@@ -2,6 +2,7 @@ import Contract
 import Decisions
 import Firmware
 import Release
+import TestSupport
 import Testing
 
 @testable import Linux
@@ -255,17 +256,11 @@ private struct Sample {
 
 /// Changes bytes as an enemy or a broken medium might: the same changes for the same seed.
 private struct Mutator {
-    private var state: UInt64
+    private var generator: SeededGenerator
 
-    init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 | 1 }
+    init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-    /// Marsaglia's xorshift.
-    private mutating func random(_ bound: Int) -> Int {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return Int(state % UInt64(max(1, bound)))
-    }
+    private mutating func random(_ bound: Int) -> Int { Int.random(in: 0..<max(1, bound), using: &generator) }
 
     /// Numbers at the edges of their types, and what ends or nests a text.
     private static let pieces: [[UInt8]] =

@@ -1,13 +1,13 @@
 import Contract
 import Linux
 import Node
+import TestSupport
 import Testing
 
 @Suite struct NodeFilesTests {
     func withFiles(_ body: (NodeFiles) throws -> Void) throws {
-        let path = "/tmp/apus-node-files-\(UInt64.random(in: 0 ... .max))"
-        defer { try? Files.removeTree(path) }
-        let files = NodeFiles(stateMountedAt: path)
+        let scratch = try Scratch()
+        let files = NodeFiles(stateMountedAt: scratch.path)
         try files.prepare()
         try body(files)
     }

@@ -4,12 +4,13 @@ import Fetch
 import Foundation
 import Linux
 import Node
+import TestSupport
 import Testing
 
 /// A real HTTPS server on the loopback interface, Python's, that gives canned replies and remembers what it was asked.
 final class CannedServer {
-    private let process = Process()
-    private let folder: String
+    private let serving: ServingProgram
+    private let folder: Scratch
     let authority: CertificateAuthority
     let port: Int
 
@@ -20,30 +21,12 @@ final class CannedServer {
         let issued = try authority.issueServerCertificate(
             dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"], key: key.publicKey, notBeforeSeconds: start,
             notAfterSeconds: end)
-        let folder = "/tmp/apus-canned-\(UInt64.random(in: 0 ... .max))"
-        self.folder = folder
-        try Files.makeDirectory(folder, mode: 0o700)
-        func file(_ name: String, _ text: String) throws {
-            try Files.writeDurably(Array(text.utf8), to: "\(folder)/\(name)")
-        }
-        try file("server.pem", issued.pem() + key.pem())
+        folder = try Scratch()
+        try folder.file("server.pem", issued.pem() + key.pem())
         let table = replies.mapValues { ["status": "\($0.status)", "body": $0.body] }
-        try file("replies.json", String(decoding: Wire.encode(table), as: UTF8.self))
-        try file("server.py", Self.program)
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-        process.arguments = [folder + "/server.py", folder]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        port = try #require(Int(line.split(separator: "\n").first ?? ""))
-    }
-
-    deinit {
-        // Not SIGTERM: a child of a test's thread inherits that signal blocked.
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-        try? Files.removeTree(folder)
+        try folder.file("replies.json", Wire.encode(table))
+        serving = try ServingProgram("/usr/bin/python3", [folder.file("server.py", Self.program), folder.path])
+        port = try #require(serving.ports.first)
     }
 
     func client() throws -> ServerClient {
@@ -52,7 +35,7 @@ final class CannedServer {
 
     /// Lines of method, path, authorization and body.
     func requests() throws -> [String] {
-        try Files.readText(folder + "/requests", limitBytes: 1 << 20).split(separator: "\n").map(String.init)
+        try folder.text("requests").split(separator: "\n").map(String.init)
     }
 
     private static let program = #"""

@@ -3,6 +3,7 @@ import Cryptography
 import Foundation
 import Packing
 import Release
+import TestSupport
 import Testing
 
 @Suite struct PackTests {
@@ -142,7 +143,7 @@ import Testing
         let root = try fixture.write("odd", [1, 2, 3])
         #expect(throws: PackingError.self) { try RootImage.tree(ofImage: root, salt: []) }
         #expect(throws: PackingError.self) { try RootImage.tree(ofImage: fixture.path("missing"), salt: []) }
-        let image = try fixture.write("root", PackingFixture.noise(4096, seed: 1))
+        let image = try fixture.write("root", noise(4096, seed: 1))
         let tree = try RootImage.tree(ofImage: image, salt: [])
         await #expect(throws: PackingError.self) {
             let packer = ReleasePacker(identity: PackingFixture.identity(), signingKeys: [])

@@ -1,48 +1,23 @@
 import Contract
 import Cryptography
-import Foundation
 import Packing
 import Release
+import TestSupport
 
 /// A directory of a test's own, with sample artifacts.
 final class PackingFixture {
-    let directory: URL
+    let scratch: Scratch
     let key: Ed25519PrivateKey
 
     init() throws {
-        directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-packing-\(UUID())")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        scratch = try Scratch()
         key = try Ed25519PrivateKey()
     }
 
-    deinit { try? FileManager.default.removeItem(at: directory) }
-
-    func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
-
-    func write(_ name: String, _ bytes: [UInt8]) throws -> String {
-        try Data(bytes).write(to: directory.appendingPathComponent(name))
-        return path(name)
-    }
-
-    func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: directory.appendingPathComponent(name))) }
-
-    func makeFolder(_ name: String) throws -> String {
-        try FileManager.default.createDirectory(
-            at: directory.appendingPathComponent(name), withIntermediateDirectories: true)
-        return path(name)
-    }
-
-    /// Bytes that do not compress, and are the same in every run.
-    static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
-        var state = seed &* 2_862_933_555_777_941_757 &+ 3_037_000_493
-        return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            for index in 0..<count {
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                buffer[index] = UInt8(truncatingIfNeeded: state >> 33)
-            }
-            filled = count
-        }
-    }
+    func path(_ name: String) -> String { scratch.path(name) }
+    func write(_ name: String, _ bytes: [UInt8]) throws -> String { try scratch.file(name, bytes) }
+    func read(_ name: String) throws -> [UInt8] { try scratch.read(name) }
+    func makeFolder(_ name: String) throws -> String { try scratch.folder(name) }
 
     static func identity(_ version: String = "1.0") -> ReleaseIdentity {
         ReleaseIdentity(
@@ -53,10 +28,10 @@ final class PackingFixture {
     func pack(
         into name: String, blocks: Int = 70, cache: String? = nil, change: ([UInt8]) -> [UInt8] = { $0 }
     ) async throws -> PackedRelease {
-        let shared = Self.noise(3 << 20, seed: 1)
-        let uki = try write("uki", Self.noise(1 << 20, seed: 2) + shared)
-        let boot = try write("boot", Self.noise(1 << 20, seed: 3) + shared + Self.noise(5000, seed: 4))
-        let root = try write("root", change(Self.noise(blocks * 4096, seed: 5)))
+        let shared = noise(3 << 20, seed: 1)
+        let uki = try write("uki", noise(1 << 20, seed: 2) + shared)
+        let boot = try write("boot", noise(1 << 20, seed: 3) + shared + noise(5000, seed: 4))
+        let root = try write("root", change(noise(blocks * 4096, seed: 5)))
         let tree = try RootImage.tree(ofImage: root, salt: RootImage.salt(product: "test"))
         var packer = ReleasePacker(
             identity: Self.identity(), signingKeys: [.ed25519(key)], level: 3, cacheDirectory: cache)

@@ -1,6 +1,7 @@
 import Contract
 import Foundation
 import Packing
+import TestSupport
 import Testing
 
 @Suite struct USBImageTests {
@@ -8,40 +9,27 @@ import Testing
         endpoint: "https://apus.example:8443", caCertificate: nil, releaseKeys: [], threshold: 1, token: "join",
         network: nil, clockFloorSeconds: 0)
 
-    private func run(_ program: String, _ arguments: [String]) throws -> (ok: Bool, output: String) {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus == 0, output)
-    }
-
     /// `sfdisk`, `mcopy` and `fsck.fat` read the image as firmware and Linux would.
     @Test func otherToolsReadTheStick() throws {
         let fixture = try PackingFixture()
-        let artifact = PackingFixture.noise(3_000_001, seed: 1)
+        let artifact = noise(3_000_001, seed: 1)
         let path = try fixture.write("boot.efi", artifact)
         let stick = fixture.path("stick.img")
         try USBImage.write(artifact: path, site: Self.site, architecture: .amd64, output: stick)
 
-        let verified = try run("/usr/sbin/sfdisk", ["--verify", stick])
-        #expect(verified.ok && !verified.output.contains("mismatch"), "\(verified.output)")
-        let table = try run("/usr/sbin/sfdisk", ["--dump", stick]).output
+        let verified = outcome(of: ["/usr/sbin/sfdisk", "--verify", stick])
+        #expect(verified.succeeded && !verified.output.contains("mismatch"), "\(verified.output)")
+        let table = outcome(of: ["/usr/sbin/sfdisk", "--dump", stick]).output
         #expect(table.contains("label: gpt") && table.contains("start=        2048"), "\(table)")
         #expect(table.contains("C12A7328-F81F-11D2-BA4B-00A0C93EC93B") && table.contains("apus-boot-stick"))
 
         let bytes = try fixture.read("stick.img")
         let partition = try fixture.write("partition", Array(bytes[(1 << 20)..<(bytes.count - (1 << 20))]))
-        #expect(try run("/usr/sbin/fsck.fat", ["-n", partition]).ok)
-        #expect(try run("/usr/bin/mcopy", ["-i", partition, "::/EFI/BOOT/BOOTX64.EFI", fixture.path("got")]).ok)
+        #expect(outcome(of: ["/usr/sbin/fsck.fat", "-n", partition]).succeeded)
+        #expect(
+            outcome(of: ["/usr/bin/mcopy", "-i", partition, "::/EFI/BOOT/BOOTX64.EFI", fixture.path("got")]).succeeded)
         #expect(try fixture.read("got") == artifact)
-        #expect(try run("/usr/bin/mcopy", ["-i", partition, "::/apus.json", fixture.path("json")]).ok)
+        #expect(outcome(of: ["/usr/bin/mcopy", "-i", partition, "::/apus.json", fixture.path("json")]).succeeded)
         #expect(try Wire.decode(SiteTrust.self, from: try fixture.read("json")) == Self.site)
         let attributes = try FileManager.default.attributesOfItem(atPath: stick)
         #expect(attributes[.posixPermissions] as? Int == 0o600)
@@ -49,12 +37,12 @@ import Testing
 
     @Test func equalContentsGiveEqualSticks() throws {
         let fixture = try PackingFixture()
-        let path = try fixture.write("boot.efi", PackingFixture.noise(10_000, seed: 1))
+        let path = try fixture.write("boot.efi", noise(10_000, seed: 1))
         for name in ["one", "two"] {
             try USBImage.write(artifact: path, site: nil, architecture: .arm64, output: fixture.path(name))
         }
         #expect(try fixture.read("one") == fixture.read("two"))
-        let left = try FileManager.default.contentsOfDirectory(atPath: fixture.directory.path).sorted()
+        let left = try FileManager.default.contentsOfDirectory(atPath: fixture.scratch.path).sorted()
         #expect(left == ["boot.efi", "one", "two"])
     }
 

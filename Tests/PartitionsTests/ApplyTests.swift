@@ -3,6 +3,7 @@ import Decisions
 import FoundationEssentials
 import Glibc
 import Linux
+import TestSupport
 import Testing
 
 @testable import Partitions
@@ -41,8 +42,8 @@ private func expectSfdiskAgrees(_ text: String, _ plan: PartitionPlan) throws {
     let plan = try standardPlan(sector: 512)
     let image = try ImageFile(sizeBytes: plan.diskSizeBytes)
     try Partitions.apply(plan, to: try image.device())
-    try expectSfdiskAgrees(try output(of: "/usr/sbin/sfdisk", ["--json", image.path]), plan)
-    #expect(try output(of: "/usr/sbin/sgdisk", ["-v", image.path]).contains("No problems found"))
+    try expectSfdiskAgrees(try run("/usr/sbin/sfdisk", ["--json", image.path]), plan)
+    #expect(try run("/usr/sbin/sgdisk", ["-v", image.path]).contains("No problems found"))
     #expect(DiskContent.of(try image.device()) == .apus)
 }
 
@@ -50,8 +51,8 @@ private func expectSfdiskAgrees(_ text: String, _ plan: PartitionPlan) throws {
     let plan = try standardPlan(sector: 4096)
     let image = try ImageFile(sizeBytes: plan.diskSizeBytes)
     try Partitions.apply(plan, to: try image.device(sector: 4096))
-    let listing = try output(
-        of: "/usr/sbin/fdisk", ["-b", "4096", "-l", "-o", "Start,Sectors,Name,UUID", "--bytes", image.path])
+    let listing = try run(
+        "/usr/sbin/fdisk", ["-b", "4096", "-l", "-o", "Start,Sectors,Name,UUID", "--bytes", image.path])
     #expect(listing.contains("Units: sectors of 1 * 4096 = 4096 bytes"))
     for partition in plan.partitions {
         let words = ["\(partition.startBytes / 4096)", "\(partition.sizeBytes / 4096)", partition.label]
@@ -75,8 +76,8 @@ func theKernelTakesOverATableOf4096ByteSectors() throws {
     let device = try FileBlockDevice(path: loop.path)
     #expect(device.sectorSizeBytes == 4096)
     try Partitions.apply(plan, to: device)
-    try expectSfdiskAgrees(try output(of: "/usr/sbin/sfdisk", ["--json", loop.path]), plan)
-    #expect(try output(of: "/usr/sbin/sgdisk", ["-v", loop.path]).contains("No problems found"))
+    try expectSfdiskAgrees(try run("/usr/sbin/sfdisk", ["--json", loop.path]), plan)
+    #expect(try run("/usr/sbin/sgdisk", ["-v", loop.path]).contains("No problems found"))
     // Kernels of small virtual machines may not know GPT; Debian's does.
     let name = String(loop.path.dropFirst(5))
     if (try? Partitions.announce([1, 9], ofDisk: name, attempts: 3)) != nil {
@@ -106,7 +107,7 @@ func theKernelTakesOverATableOf4096ByteSectors() throws {
         try Partitions.apply(kept, to: device)
         #expect(try PartitionTable(of: device)?.isWhole == true)
     }
-    try expectSfdiskAgrees(try output(of: "/usr/sbin/sfdisk", ["--json", image.path]), plan)
+    try expectSfdiskAgrees(try run("/usr/sbin/sfdisk", ["--json", image.path]), plan)
     #expect(try device.bytes(at: state.startBytes, count: 4096) == mark)
 }
 
@@ -160,8 +161,8 @@ func theKernelTakesOverATableOf4096ByteSectors() throws {
 }
 
 @Test func aTableThatWasCutShortIsCompletedBeforeItIsLookedFor() throws {
-    let root = "/tmp/apus-root-\(try Randomness.uuid())/"
-    defer { try? Files.removeTree(String(root.dropLast())) }
+    let scratch = try Scratch()
+    let root = scratch.path + "/"
     // Two disks of a made-up machine: ours, and a stick with the boot artifact alone.
     let plan = try standardPlan(sector: 512)
     for name in ["sda", "sdb"] {

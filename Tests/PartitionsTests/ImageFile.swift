@@ -2,33 +2,24 @@ import Contract
 import Decisions
 import Glibc
 import Linux
+import TestSupport
 import Testing
 
 @testable import Partitions
 
 /// A sparse file that stands for a disk, removed at the end.
 final class ImageFile {
+    private let scratch: Scratch
     let path: String
 
     init(sizeBytes: UInt64) throws {
-        path = "/tmp/apus-disk-\(try Randomness.uuid()).img"
-        let file = try OwnedDescriptor(opening: path, [.write, .create, .exclusive])
-        try file.truncate(to: sizeBytes)
-        try file.close()
+        scratch = try Scratch()
+        path = try scratch.sparseFile("disk.img", sizeBytes: sizeBytes)
     }
-
-    deinit { try? Files.remove(path) }
 
     func device(sector: Int = 512) throws -> FileBlockDevice {
         try FileBlockDevice(path: path, sectorSizeBytes: sector)
     }
-}
-
-/// Runs a program that must succeed and returns what it printed.
-func output(of program: String, _ arguments: [String]) throws -> String {
-    let outcome = try Processes.run(program, arguments, timeoutSeconds: 30)
-    try #require(outcome.succeeded, "\(program) \(outcome.summary)")
-    return String(decoding: outcome.output, as: UTF8.self)
 }
 
 /// A plan of the standard layout for a disk of 8 GB.

@@ -1,6 +1,6 @@
 import Contract
-import Foundation
 import Release
+import TestSupport
 import Testing
 
 @Suite struct VerityTests {
@@ -34,25 +34,24 @@ import Testing
     /// `veritysetup` (package cryptsetup-bin) is the reference for every byte: 1 block has no levels at all, 128 fill
     /// one hash block, 129 need a second level, 16385 a third.
     @Test(arguments: [1, 2, 127, 128, 129, 16384, 16385]) func veritysetupAgrees(blocks: Int) throws {
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-verity-\(UUID())")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
+        let scratch = try Scratch()
         let data = Self.data(blocks: blocks)
         let tree = try Self.tree(data)
-        let dataPath = directory.appendingPathComponent("data").path
-        let theirs = directory.appendingPathComponent("theirs").path
-        let ours = directory.appendingPathComponent("ours").path
-        try Data(data).write(to: URL(fileURLWithPath: dataPath))
-        try Data(tree.image).write(to: URL(fileURLWithPath: ours))
+        let dataPath = try scratch.file("data", data)
+        let ours = try scratch.file("ours", tree.image)
+        let theirs = scratch.path("theirs")
         let uuid = Array(tree.image[16..<32]).lowercaseHex
-        let output = try veritysetup(
-            "format", "--salt=\(Self.salt.lowercaseHex)", "--uuid=\(dashed(uuid))", "--data-block-size=4096",
-            "--hash-block-size=4096", "--hash=sha256", dataPath, theirs)
+        let output = try run(
+            "veritysetup",
+            [
+                "format", "--salt=\(Self.salt.lowercaseHex)", "--uuid=\(dashed(uuid))", "--data-block-size=4096",
+                "--hash-block-size=4096", "--hash=sha256", dataPath, theirs,
+            ])
         #expect(output.contains(tree.rootHash.description))
-        let reference = Array(try Data(contentsOf: URL(fileURLWithPath: theirs)))
+        let reference = try scratch.read("theirs")
         #expect(Array(reference.prefix(tree.image.count)) == tree.image)
         #expect(reference.count <= tree.image.count, "veritysetup writes nothing behind the tree")
-        _ = try veritysetup("verify", dataPath, ours, tree.rootHash.description)
+        try run("veritysetup", ["verify", dataPath, ours, tree.rootHash.description])
     }
 
     @Test(arguments: [1, 2, 129, 500]) func aTreeIsVerifiedFromItsRoot(blocks: Int) throws {
@@ -138,20 +137,5 @@ import Testing
     private func dashed(_ hex: String) -> String {
         let digits = Array(hex)
         return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(digits[$0]) }.joined(separator: "-")
-    }
-
-    private func veritysetup(_ arguments: String...) throws -> String {
-        let process = Process()
-        let pipe = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/sbin/veritysetup")
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "veritysetup: \(output)")
-        return output
     }
 }

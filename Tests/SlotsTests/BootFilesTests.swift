@@ -4,16 +4,17 @@ import Decisions
 import Foundation
 import Linux
 import Release
+import TestSupport
 import Testing
 
 @testable import Slots
 
 /// A boot partition becomes bootable only with the very file that the manifest names.
 @Suite struct BootFilesTests {
-    let folder: TestFolder
+    let folder: Scratch
     let release: TinyRelease
     init() throws {
-        folder = try TestFolder()
+        folder = try Scratch()
         release = try TinyRelease(root: noise(8 * 4096, seed: 1))
     }
 
@@ -28,7 +29,7 @@ import Testing
             #expect(found.image == BootArguments.SlotImage(release.manifest))
             #expect(found.architecture == .amd64)
         }
-        #expect(try run("fsck.fat", ["-n", folder.path + "/a"]).status == 0)
+        #expect(outcome(of: ["fsck.fat", "-n", folder.path + "/a"]).status == 0)
     }
 
     @Test func otherFilesStandBesideIt() throws {

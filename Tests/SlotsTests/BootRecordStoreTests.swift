@@ -2,16 +2,17 @@ import Contract
 import Decisions
 import Foundation
 import Linux
+import TestSupport
 import Testing
 
 @testable import Slots
 
 /// The record survives a power cut at any write, and nothing but a record is taken for one.
 @Suite struct BootRecordStoreTests {
-    let folder: TestFolder
+    let folder: Scratch
     let device: FileBlockDevice
     init() throws {
-        folder = try TestFolder()
+        folder = try Scratch()
         device = try folder.device("record", 1 << 20)
     }
 

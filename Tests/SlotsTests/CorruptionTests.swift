@@ -5,6 +5,7 @@ import Fetch
 import Foundation
 import Linux
 import Release
+import TestSupport
 import Testing
 
 @testable import Slots
@@ -46,10 +47,10 @@ private final class BadSource: PackSource {
 
 /// Nothing that is not exactly the release is ever decompressed or written.
 @Suite struct CorruptionTests {
-    let folder: TestFolder
+    let folder: Scratch
     let release: TinyRelease
     init() throws {
-        folder = try TestFolder()
+        folder = try Scratch()
         release = try TinyRelease(root: SlotWriterTests.root())
     }
 

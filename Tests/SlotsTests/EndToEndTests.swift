@@ -7,12 +7,13 @@ import Linux
 import Packing
 import Release
 import Slots
+import TestSupport
 import Testing
 
 /// A release made by the builder's code arrives over a real connection that keeps breaking.
 @Suite struct EndToEndTests {
-    let folder: TestFolder
-    init() throws { folder = try TestFolder() }
+    let folder: Scratch
+    init() throws { folder = try Scratch() }
 
     /// Serves one file with byte ranges and hangs up after each 400 kB.
     private static let server = #"""
@@ -67,16 +68,9 @@ import Testing
         return (manifest, try FrameTable.verified(read("frames"), manifest: manifest), directory + "/pack")
     }
 
-    private func serve(_ file: String) throws -> (process: Process, url: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-        process.arguments = ["-c", Self.server, file]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let line = try #require(String(data: output.fileHandleForReading.availableData, encoding: .utf8))
-        let port = try #require(Int(line.split(separator: "\n").first ?? ""))
-        return (process, "http://127.0.0.1:\(port)/pack")
+    private func serve(_ file: String) throws -> (serving: ServingProgram, url: String) {
+        let serving = try ServingProgram("/usr/bin/python3", ["-c", Self.server, file])
+        return (serving, "http://127.0.0.1:\(try #require(serving.ports.first))/pack")
     }
 
     private func writer(_ release: (Manifest, FrameTable, String), _ url: String) throws -> SlotWriter {
@@ -98,7 +92,6 @@ import Testing
         let boots = try ["boot-a", "boot-b", "recovery"].map { try folder.device($0, 40 << 20) }
 
         let server = try serve(first.2)
-        defer { kill(server.process.processIdentifier, SIGKILL) }
         let image = BootArguments.SlotImage(first.0)
         let provisioning = try writer(first, server.url)
         let report = try provisioning.write(into: slots)
@@ -112,7 +105,6 @@ import Testing
         #expect(boot.fetchedBytes < 1 << 20)
 
         let upgrade = try serve(second.2)
-        defer { kill(upgrade.process.processIdentifier, SIGKILL) }
         let running = try SlotDonor(slots[0], image: image)
         let delta = try writer(second, upgrade.url).write(into: [slots[1]], reusing: [running])
         try SlotVerifier.verify(slots[1], holds: BootArguments.SlotImage(second.0))

@@ -1,13 +1,14 @@
 import Foundation
 import Linux
+import TestSupport
 import Testing
 
 @testable import Slots
 
 /// Volumes are what mtools and fsck.fat call sound, and exist only once all of them does.
 @Suite struct FATTests {
-    let folder: TestFolder
-    init() throws { folder = try TestFolder() }
+    let folder: Scratch
+    init() throws { folder = try Scratch() }
 
     private func path(_ name: String) -> String { folder.path + "/" + name }
 
@@ -20,14 +21,14 @@ import Testing
             ("a rather long name with spaces, and more.than one.dot", noise(5000, seed: 3)),
         ]
         try FATWriter.write(files, to: device)
-        let check = try run("fsck.fat", ["-n", "-v", path("fat")])
+        let check = outcome(of: ["fsck.fat", "-n", "-v", path("fat")])
         #expect(check.status == 0, "\(check.output)")
         let volume = try FATVolume(device)
         for file in files {
             #expect(try volume.readFile(file.path.lowercased(), limitBytes: 1 << 20) == file.bytes)
             let plain = "::" + file.path.replacingOccurrences(of: "\\", with: "/")
             let copied = path("copied")
-            let result = try run("mcopy", ["-n", "-i", path("fat"), plain, copied])
+            let result = outcome(of: ["mcopy", "-n", "-i", path("fat"), plain, copied])
             #expect(result.status == 0, "\(result.output)")
             #expect(try Array(Data(contentsOf: URL(fileURLWithPath: copied))) == file.bytes)
             try FileManager.default.removeItem(atPath: copied)
@@ -45,7 +46,7 @@ import Testing
             ["mcopy", "-i", path("fat"), path("content"), "::/EFI/apus/apus.efi"],
             ["mcopy", "-i", path("fat"), path("content"), "::/A long name.json"],
         ] {
-            let result = try run(command[0], Array(command.dropFirst()))
+            let result = outcome(of: command)
             #expect(result.status == 0, "\(result.output)")
         }
         let volume = try FATVolume(try folder.device("fat", 0))

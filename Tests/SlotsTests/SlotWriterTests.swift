@@ -4,14 +4,15 @@ import Fetch
 import Foundation
 import Linux
 import Release
+import TestSupport
 import Testing
 
 @testable import Slots
 
 /// What arrives is verified before it is written, and what is there is found again.
 @Suite struct SlotWriterTests {
-    let folder: TestFolder
-    init() throws { folder = try TestFolder() }
+    let folder: Scratch
+    init() throws { folder = try Scratch() }
 
     /// 40 blocks of noise, 8 of zeros, 16 of text.
     static func root(seed: UInt64 = 1) -> [UInt8] {
@@ -49,8 +50,8 @@ import Testing
         guard FileManager.default.isExecutableFile(atPath: "/usr/sbin/veritysetup") else { return }
         let release = try TinyRelease(root: Self.root())
         _ = try release.writer().write(into: [slot(folder, "a")])
-        let result = try run(
-            "veritysetup", ["verify", folder.path + "/root-a", folder.path + "/tree-a", "\(release.tree.rootHash)"])
+        let result = outcome(
+            of: ["veritysetup", "verify", folder.path + "/root-a", folder.path + "/tree-a", "\(release.tree.rootHash)"])
         #expect(result.status == 0, "\(result.output)")
     }
 

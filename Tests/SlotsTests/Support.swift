@@ -1,47 +1,17 @@
 import CZstd
 import Contract
 import Cryptography
-import Foundation
 import Linux
 import Release
 import Slots
+import TestSupport
 import Testing
 
-/// A folder that goes away with the test.
-final class TestFolder {
-    let path: String
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("apus-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension Scratch {
     /// A real file as a device, sparse.
     func device(_ name: String, _ sizeBytes: UInt64, sector: Int = 512) throws -> FileBlockDevice {
-        let file = path + "/" + name
-        if !FileManager.default.fileExists(atPath: file) {
-            _ = FileManager.default.createFile(atPath: file, contents: nil)
-            let handle = try #require(FileHandle(forWritingAtPath: file))
-            try handle.truncate(atOffset: sizeBytes)
-            try handle.close()
-        }
-        return try FileBlockDevice(path: file, sectorSizeBytes: sector)
+        try FileBlockDevice(path: try sparseFile(name, sizeBytes: sizeBytes), sectorSizeBytes: sector)
     }
-}
-
-/// Runs a program and gives its status and output.
-func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [program] + arguments
-    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "MTOOLS_SKIP_CHECK": "1", "LC_ALL": "C.UTF-8"]
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
 }
 
 /// A device that loses power: after a number of writes it fails, and what was not flushed never reached the file.
@@ -106,39 +76,10 @@ final class CutDevice: BlockDevice {
     }
 }
 
-/// Bytes that do not compress and are the same for the same seed.
-func noise(_ count: Int, seed: UInt64) -> [UInt8] {
-    var state = seed &* 0x9e37_79b9_7f4a_7c15 | 1
-    return (0..<count).map { _ in
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return UInt8(truncatingIfNeeded: state >> 24)
-    }
-}
-
 func zstd(_ plain: [UInt8]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(plain.count)) { buffer, count in
         count = ZSTD_compress(buffer.baseAddress, buffer.count, plain, plain.count, 3)
     }
-}
-
-/// A PE file with sections, as ukify would make one.
-func kernelImage(machine: UInt16 = 0x8664, _ sections: [(String, [UInt8])]) -> [UInt8] {
-    func little(_ value: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
-    var bytes = Array("MZ".utf8) + [UInt8](repeating: 0, count: 58) + little(UInt32(64))
-    bytes += Array("PE\0\0".utf8) + little(machine) + little(UInt16(sections.count))
-    bytes += [UInt8](repeating: 0, count: 12) + little(UInt16(0)) + little(UInt16(0x22e))
-    var data: [UInt8] = []
-    let start = (bytes.count + sections.count * 40 + 511) / 512 * 512
-    for (name, content) in sections {
-        let raw = (content.count + 511) / 512 * 512
-        bytes += Array(name.utf8) + [UInt8](repeating: 0, count: 8 - name.utf8.count)
-        bytes += little(UInt32(content.count)) + little(UInt32(0x1000)) + little(UInt32(raw))
-        bytes += little(UInt32(start + data.count)) + [UInt8](repeating: 0, count: 16)
-        data += content + [UInt8](repeating: 0, count: raw - content.count)
-    }
-    return bytes + [UInt8](repeating: 0, count: start - bytes.count) + data
 }
 
 /// A release of a few blocks, made in memory.
@@ -216,7 +157,7 @@ struct TinyRelease {
 }
 
 /// A slot on two files.
-func slot(_ folder: TestFolder, _ name: String, rootBytes: UInt64 = 4 << 20) throws -> SlotPartitions {
+func slot(_ folder: Scratch, _ name: String, rootBytes: UInt64 = 4 << 20) throws -> SlotPartitions {
     SlotPartitions(
         name: "slot \(name)", root: try folder.device("root-\(name)", rootBytes),
         tree: try folder.device("tree-\(name)", 1 << 20))

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -10,13 +11,13 @@ final class Bundle {
 
     /// Why nothing can be run here; nil where it can.
     static let obstacle: String? = {
-        for tool in ["crun", "busybox", "cc", "unshare", "mount"] where Tool.path(tool) == nil {
+        for tool in ["crun", "busybox", "cc", "unshare", "mount"] where location(of: tool) == nil {
             return "\(tool) is not installed"
         }
         guard geteuid() == 0 else { return "the tests do not run as root" }
-        let busybox = Tool.run(["sh", "-c", "! ldd $(command -v busybox) >/dev/null 2>&1"])
+        let busybox = outcome(of: ["sh", "-c", "! ldd $(command -v busybox) >/dev/null 2>&1"])
         guard busybox.status == 0 else { return "busybox is not linked statically" }
-        let namespaces = Tool.run(inPrivateMounts("unshare --user --pid --fork true"))
+        let namespaces = outcome(of: inPrivateMounts("unshare --user --pid --fork true"))
         guard namespaces.status == 0 else { return "namespaces cannot be made: \(namespaces.output)" }
         return nil
     }()
@@ -31,7 +32,7 @@ final class Bundle {
 
     /// Makes the bundle of a document whose command is a shell script.
     init(script: String, calls: [ProbeCall] = [], more: String = "", policy: NodePolicy = NodePolicy()) throws {
-        scratch = try Scratch()
+        scratch = try Scratch(permissions: 0o755)
         let name = try #require(WorkloadName("web"))
         var paths = SandboxPaths(workload: name, revision: try Fixture.digest(7))
         paths.bundle = scratch.path
@@ -50,9 +51,9 @@ final class Bundle {
 
     private func prepare(_ calls: [ProbeCall]) throws {
         let plan = try Sandbox.plan(input)
-        try scratch.write("config.json", String(decoding: plan.runtimeConfig.json, as: UTF8.self))
-        try scratch.write("probe.c", ProbeCall.program(calls))
-        let build = Tool.run([
+        try scratch.file("config.json", String(decoding: plan.runtimeConfig.json, as: UTF8.self))
+        try scratch.file("probe.c", ProbeCall.program(calls))
+        let build = outcome(of: [
             "sh", "-c",
             """
             set -e
@@ -77,7 +78,7 @@ final class Bundle {
     }
 
     /// Runs it under `crun` in a private view of the cgroups.
-    func run() -> (status: Int32, output: String) { Tool.run(Self.inPrivateMounts(command)) }
+    func run() -> Outcome { outcome(of: Self.inPrivateMounts(command)) }
 }
 
 /// One system call that the probe makes in a process of its own.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -72,8 +73,8 @@ import Testing
     }
 
     static let canMakeNamespaces =
-        Tool.path("nft") != nil && Tool.path("ip") != nil
-        && Tool.run(["unshare", "--net", "--mount", "nft", "list", "ruleset"]).status == 0
+        location(of: "nft") != nil && location(of: "ip") != nil
+        && outcome(of: ["unshare", "--net", "--mount", "nft", "list", "ruleset"]).status == 0
 
     /// The kernel itself takes the rules, twice over, and nothing is left after the removal.
     @Test(.enabled(if: canMakeNamespaces, "nft, ip or network namespaces are not to be had"))
@@ -83,10 +84,10 @@ import Testing
         let sets = EgressSets(wire: firewall.wire, egress: firewall.egress)
         let address = try #require(NetworkAddress("203.0.113.7"))
         let opening = try #require(sets.opening("api.example.com", [address], timeToLiveSeconds: 60))
-        try scratch.write("guard", Firewall.guardRules)
-        try scratch.write("rules", firewall.rules)
-        try scratch.write("opening", opening)
-        try scratch.write("removal", Firewall.guardRules + firewall.removal)
+        try scratch.file("guard", Firewall.guardRules)
+        try scratch.file("rules", firewall.rules)
+        try scratch.file("opening", opening)
+        try scratch.file("removal", Firewall.guardRules + firewall.removal)
         let script = """
             set -e
             cd \(scratch.path)
@@ -98,7 +99,7 @@ import Testing
             nft -f removal
             nft list tables
             """
-        let result = Tool.run(["unshare", "--net", "--mount", "sh", "-c", script])
+        let result = outcome(of: ["unshare", "--net", "--mount", "sh", "-c", script])
         #expect(result.status == 0, "\(result.output)")
         #expect(result.output.contains("203.0.113.7 timeout 1m"))
         #expect(result.output.hasSuffix("table inet apus_guard\n"), "\(result.output)")

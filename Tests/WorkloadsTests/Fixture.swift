@@ -1,5 +1,4 @@
 import Contract
-import Foundation
 import Testing
 
 @testable import Workloads
@@ -26,47 +25,4 @@ enum Fixture {
             image: ImageDefaults(command: command, environment: ["PATH=/bin", "A=image"]), paths: paths,
             devices: devices)
     }
-}
-
-/// Programs of this machine that tests drive.
-enum Tool {
-    static func path(_ name: String) -> String? {
-        ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map { "\($0)/\(name)" }
-            .first { FileManager.default.isExecutableFile(atPath: $0) }
-    }
-
-    /// Runs a program to its end; standard output and error come back as one text.
-    static func run(_ words: [String], input: String = "") -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = words
-        let output = Pipe()
-        let given = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        process.standardInput = given
-        do { try process.run() } catch { return (-1, "\(error)") }
-        given.fileHandleForWriting.write(Data(input.utf8))
-        try? given.fileHandleForWriting.close()
-        let bytes = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
-    }
-}
-
-/// A directory that is gone at the end.
-final class Scratch {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.path + "/apus-workloads-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-    }
-
-    func write(_ name: String, _ text: String) throws {
-        try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -132,7 +133,7 @@ import Testing
 
     /// Fifty at once and whatever the functions do: each call ends exactly once, and the bounds hold.
     @Test(arguments: 0..<16) func everyCallEndsOnce(_ seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         var pool = Self.pool(concurrency: 5, queue: 20)
         var now: Int64 = 0
         var ended: [String: Int] = [:]
@@ -203,7 +204,7 @@ import Testing
     }
 
     @Test func timesGoUpAndAreWholeMinutes() throws {
-        var random = SplitMix(state: 5)
+        var random = SeededGenerator(seed: 5)
         for text in ["*/7 */3 * * *", "0 0 31 * *", "3 3 * * 1-5"] {
             let schedule = try CronSchedule(text)
             for _ in 0..<50 {

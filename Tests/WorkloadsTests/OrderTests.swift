@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 
 @testable import Workloads
 
 @Suite struct Orders {
     @Test(arguments: 0..<16) func theOrderIsTopological(_ seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let names = try (0..<30).map { try #require(WorkloadName("w\($0)")) }.shuffled(using: &random)
         var edges: [WorkloadName: Set<WorkloadName>] = [:]
         for (index, name) in names.enumerated() {

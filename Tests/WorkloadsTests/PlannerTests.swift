@@ -1,4 +1,5 @@
 import Contract
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -303,7 +304,7 @@ struct SimulatedNode {
 
     /// Whatever happens on the way, it ends where it should, and it promises what it promises all the time.
     @Test(arguments: 0..<24) func itConvergesFromAnywhere(_ seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         var node = SimulatedNode()
         let names = ["a", "b", "c"]
         var revision: UInt8 = 0
@@ -366,18 +367,5 @@ struct SimulatedNode {
         }
         let perWorkload = Dictionary(grouping: after.snapshot.instances.keys, by: \.workload)
         #expect(perWorkload.values.allSatisfy { $0.count <= 3 })
-    }
-}
-
-/// A small generator whose run can be repeated from its seed.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

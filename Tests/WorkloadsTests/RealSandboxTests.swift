@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -120,7 +121,7 @@ struct RealSandboxes {
             done <\(bundle.scratch.path)/out
             wait $pid
             """
-        let result = Tool.run(Bundle.inPrivateMounts(line))
+        let result = outcome(of: Bundle.inPrivateMounts(line))
         #expect(result.output.contains("stopped"), "\(result.output)")
         #expect(result.status == 7)
     }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -5,13 +6,13 @@ import Testing
 /// Namespaces to send packets in, where they can be made.
 enum Namespaces {
     static let obstacle: String? = {
-        for tool in ["nft", "ip", "busybox", "unshare"] where Tool.path(tool) == nil {
+        for tool in ["nft", "ip", "busybox", "unshare"] where location(of: tool) == nil {
             return "\(tool) is not installed"
         }
-        for applet in ["nc", "httpd"] where !Tool.run(["busybox", "--list"]).output.contains("\n\(applet)\n") {
+        for applet in ["nc", "httpd"] where !outcome(of: ["busybox", "--list"]).output.contains("\n\(applet)\n") {
             return "busybox has no \(applet)"
         }
-        let probe = Tool.run(inNamespaces("echo 1 >/proc/sys/net/ipv4/ip_forward && ip netns add probe"))
+        let probe = outcome(of: inNamespaces("echo 1 >/proc/sys/net/ipv4/ip_forward && ip netns add probe"))
         return probe.status == 0 ? nil : "network namespaces cannot be made: \(probe.output)"
     }()
 
@@ -69,7 +70,7 @@ struct Traffic {
             spoof free
             wait
             """
-        let result = Tool.run(Namespaces.inNamespaces(script))
+        let result = outcome(of: Namespaces.inNamespaces(script))
         let lines = Set(result.output.split(separator: "\n").map(String.init))
         for (index, attempt) in Self.attempts.enumerated() {
             #expect(
@@ -98,18 +99,18 @@ struct Traffic {
             links: [NetworkPeer(wire: db, ports: [port])])
         let address = try #require(NetworkAddress("203.0.113.8"))
         let opening = EgressSets(wire: web, egress: egress).opening("api.example.com", [address], timeToLiveSeconds: 60)
-        try scratch.write("guard", Firewall.guardRules)
-        try scratch.write("rules3", rules.rules)
-        try scratch.write(
+        try scratch.file("guard", Firewall.guardRules)
+        try scratch.file("rules3", rules.rules)
+        try scratch.file(
             "rules4", Firewall(wire: db, egress: [], clients: [NetworkPeer(wire: web, ports: [port])]).rules)
-        try scratch.write("opening", try #require(opening))
-        try scratch.write("removal", rules.removal)
+        try scratch.file("opening", try #require(opening))
+        try scratch.file("removal", rules.removal)
         // Without rules a published port leads to its workload for everyone.
-        try scratch.write(
+        try scratch.file(
             "published",
             "table ip free { chain p { type nat hook prerouting priority dstnat; tcp dport 8080 dnat to \(web.guestVersion4):80; }; }\n"
         )
-        try scratch.write("town", ([outside] + [web, db].map(wire) + [services]).joined(separator: "\n"))
+        try scratch.file("town", ([outside] + [web, db].map(wire) + [services]).joined(separator: "\n"))
     }
 
     /// A workload's namespace and its wire, as the agent makes them.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -45,14 +46,14 @@ import Testing
     }
 
     /// systemd itself reads the settings as a unit file; what only newer versions know is named here.
-    @Test(.enabled(if: Tool.path("systemd-analyze") != nil, "systemd-analyze is not installed"))
+    @Test(.enabled(if: location(of: "systemd-analyze") != nil, "systemd-analyze is not installed"))
     func systemdUnderstandsEverySetting() throws {
         let scratch = try Scratch()
         let more = #", "blkio_config": {"read_bps": "1m", "write_bps": "1m", "read_iops": 10, "write_iops": 10}"#
         let unit = try Sandbox.plan(Fixture.input(more)).unit
         let inUnit = unit.properties.filter { $0.name.hasPrefix("StartLimit") }
         let inService = unit.properties.filter { !$0.name.hasPrefix("StartLimit") }
-        try scratch.write(
+        try scratch.file(
             "apus-test.service",
             """
             [Unit]
@@ -64,7 +65,7 @@ import Testing
             \(inService.map(\.description).joined(separator: "\n"))
 
             """)
-        let result = Tool.run(["systemd-analyze", "verify", "--man=no", "\(scratch.path)/apus-test.service"])
+        let result = outcome(of: ["systemd-analyze", "verify", "--man=no", "\(scratch.path)/apus-test.service"])
         let complaints = result.output.split(separator: "\n").filter { line in
             // Debian 12's systemd 252 is older than the node's 257.
             line.contains("apus-test") && !line.contains("RestartSteps") && !line.contains("RestartMaxDelaySec")

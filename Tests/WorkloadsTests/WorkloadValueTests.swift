@@ -1,4 +1,5 @@
 import Contract
+import TestSupport
 import Testing
 
 @testable import Workloads
@@ -87,7 +88,7 @@ import Testing
     /// Whatever a document is changed into, it is read or refused: no trap, and what is read is read back equal.
     @Test(arguments: 0..<4) func changedDocumentsAreReadOrRefused(_ seed: UInt64) throws {
         var accepted = 0
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let source = Array(WorkloadDocuments.full.utf8)
         let pieces = [
             #""name""#, "{", "}", "[", "]", ",", ":", "null", "-1", "1.5", #""\ud800""#, "\"", "9999999999999999999",
@@ -124,7 +125,7 @@ import Testing
     /// The same for documents that are valid JSON, where the mistakes lie deeper.
     @Test(arguments: 0..<4) func documentsWithOtherValuesAreReadOrRefused(_ seed: UInt64) throws {
         var accepted = 0
-        var random = SplitMix(state: seed &+ 1000)
+        var random = SeededGenerator(seed: seed &+ 1000)
         let source = try DocumentValue(parsing: Array(WorkloadDocuments.full.utf8))
         for _ in 0..<60 {
             let changed = source.mutated(&random, chance: 150)
@@ -151,7 +152,7 @@ import Testing
 
 extension DocumentValue {
     /// A copy with about one value in `chance` replaced, dropped or doubled.
-    fileprivate func mutated(_ random: inout SplitMix, chance: Int) -> DocumentValue {
+    fileprivate func mutated(_ random: inout SeededGenerator, chance: Int) -> DocumentValue {
         if Int.random(in: 0..<chance, using: &random) == 0 {
             let others: [DocumentValue] = [
                 .null, .bool(true), .integer(-1), .integer(0), .integer(Int64.max), .integer(Int64.min),
