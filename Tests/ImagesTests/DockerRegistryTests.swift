@@ -66,8 +66,8 @@ private final class DockerRegistry {
     }
 }
 
-@Suite(.enabled(if: Files.exists(DockerRegistry.program), "needs Debian's docker-registry")) struct DockerRegistryTests
-{
+@Suite(.ownThreads, .enabled(if: Files.exists(DockerRegistry.program), "needs Debian's docker-registry"))
+struct DockerRegistryTests {
     @Test func anImageIsPulledFromTheDistributionProjectsOwnServer() throws {
         let scratch = try Scratch()
         let image = try TestImage(archives: ordinaryArchives(in: scratch), in: scratch)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Mutations of good input, the same in every run: nothing may crash, and what is accepted must keep its promises.
-@Suite struct FuzzTests {
+@Suite(.ownThreads) struct FuzzTests {
     private func mutated(_ bytes: [UInt8], _ noise: inout SeededGenerator) -> [UInt8] {
         var bytes = bytes
         for _ in 0...Int.random(in: 0..<4, using: &noise) {

@@ -1,7 +1,8 @@
 import Images
+import TestSupport
 import Testing
 
-@Suite struct HostileEntryTests {
+@Suite(.ownThreads) struct HostileEntryTests {
     struct Attack: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var reason: LayerRefusal.Reason

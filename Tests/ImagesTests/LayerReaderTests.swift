@@ -5,7 +5,7 @@ import Release
 import TestSupport
 import Testing
 
-@Suite struct LayerReaderTests {
+@Suite(.ownThreads) struct LayerReaderTests {
     private func layer(
         _ archive: [UInt8], _ packing: LayerPacking = .plain, in scratch: Scratch
     ) throws -> StoredLayer {

@@ -1,4 +1,5 @@
 import Images
+import TestSupport
 import Testing
 
 /// Entries and trees in few words.
@@ -33,7 +34,7 @@ extension MergedTree {
     }
 }
 
-@Suite struct MergeTests {
+@Suite(.ownThreads) struct MergeTests {
     @Test func anUpperLayerReplacesFilesAndKeepsTheRest() throws {
         let tree = try merge([
             [directory("./"), directory("./bin/"), file("./bin/tool"), file("./bin/old")],

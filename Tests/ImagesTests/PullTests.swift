@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Pulling from one source into a store, with the real mkfs.erofs where it is new enough.
-@Suite(.enabled(if: mkfsErofs != nil, "needs mkfs.erofs of erofs-utils 1.7: name it in APUS_MKFS_EROFS"))
+@Suite(.ownThreads, .enabled(if: mkfsErofs != nil, "needs mkfs.erofs of erofs-utils 1.7: name it in APUS_MKFS_EROFS"))
 struct PullTests {
     private let builder = ImageBuilder(mkfsErofs: mkfsErofs ?? "")
 
@@ -299,7 +299,7 @@ struct PullTests {
     }
 }
 
-@Suite struct StoreTests {
+@Suite(.ownThreads) struct StoreTests {
     @Test func aStoreHasOneUserAndItsOwnersNameIsPlain() throws {
         let scratch = try Scratch()
         let store = try ImageStore(scratch.path, owner: "team-1")
@@ -319,7 +319,7 @@ struct PullTests {
     }
 }
 
-@Suite struct LocalArchiveTests {
+@Suite(.ownThreads) struct LocalArchiveTests {
     private func layout(_ scratch: Scratch) throws -> TestImage {
         let test = try TestImage(archives: ordinaryArchives(in: scratch), in: scratch)
         try test.writeLayout(scratch.path + "/layout", tag: "1")

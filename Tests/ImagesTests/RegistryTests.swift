@@ -6,7 +6,7 @@ import Release
 import TestSupport
 import Testing
 
-@Suite struct RegistryTests {
+@Suite(.ownThreads) struct RegistryTests {
     private static let user = RegistryCredentials(user: "user", password: "secret")
 
     private func image(in scratch: Scratch) throws -> TestImage {

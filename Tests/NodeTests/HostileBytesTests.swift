@@ -13,7 +13,7 @@ import Testing
 /// themselves in every run: it is refused or read, and never ends the program.
 ///
 /// The signed envelope, the frame table and FAT volumes have tests of this kind beside their own.
-@Suite struct HostileBytesTests {
+@Suite(.ownThreads) struct HostileBytesTests {
     @Test(arguments: Sample.all.indices) func whatWasChangedIsRefusedOrRead(index: Int) throws {
         let sample = try Sample.all[index]()
         #expect(try sample.read(sample.bytes), "\(sample.name): as it was")

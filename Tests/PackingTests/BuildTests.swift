@@ -16,7 +16,7 @@ private let hasBase = ["tools/ukify", "tools/mkfs.erofs", "base/vmlinuz", "base/
     FileManager.default.fileExists(atPath: out + "/" + $0)
 }
 
-@Suite(.enabled(if: hasBase, "make the base first: initramfs/build.sh")) struct BuildTests {
+@Suite(.ownThreads, .enabled(if: hasBase, "make the base first: initramfs/build.sh")) struct BuildTests {
     static let trust = SiteTrust(
         endpoint: "https://apus.example:8443", caCertificate: nil, releaseKeys: [], threshold: 1, token: nil,
         network: nil, clockFloorSeconds: 1_794_475_820)

@@ -6,7 +6,7 @@ import Release
 import TestSupport
 import Testing
 
-@Suite struct PackTests {
+@Suite(.ownThreads) struct PackTests {
     @Test func aPackIsReadBackAsItWas() async throws {
         let fixture = try PackingFixture()
         let packed = try await fixture.pack(into: "release")

@@ -4,7 +4,7 @@ import Packing
 import TestSupport
 import Testing
 
-@Suite struct USBImageTests {
+@Suite(.ownThreads) struct USBImageTests {
     static let site = SiteTrust(
         endpoint: "https://apus.example:8443", caCertificate: nil, releaseKeys: [], threshold: 1, token: "join",
         network: nil, clockFloorSeconds: 0)

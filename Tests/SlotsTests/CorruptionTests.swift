@@ -46,7 +46,7 @@ private final class BadSource: PackSource {
 }
 
 /// Nothing that is not exactly the release is ever decompressed or written.
-@Suite struct CorruptionTests {
+@Suite(.ownThreads) struct CorruptionTests {
     let folder: Scratch
     let release: TinyRelease
     init() throws {

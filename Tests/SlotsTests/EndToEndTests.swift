@@ -11,7 +11,7 @@ import TestSupport
 import Testing
 
 /// A release made by the builder's code arrives over a real connection that keeps breaking.
-@Suite struct EndToEndTests {
+@Suite(.ownThreads) struct EndToEndTests {
     let folder: Scratch
     init() throws { folder = try Scratch() }
 

@@ -6,7 +6,7 @@ import Testing
 @testable import Slots
 
 /// Volumes are what mtools and fsck.fat call sound, and exist only once all of them does.
-@Suite struct FATTests {
+@Suite(.ownThreads) struct FATTests {
     let folder: Scratch
     init() throws { folder = try Scratch() }
 

@@ -10,7 +10,7 @@ import Testing
 @testable import Slots
 
 /// What arrives is verified before it is written, and what is there is found again.
-@Suite struct SlotWriterTests {
+@Suite(.ownThreads) struct SlotWriterTests {
     let folder: Scratch
     init() throws { folder = try Scratch() }
 

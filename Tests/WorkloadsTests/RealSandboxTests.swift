@@ -4,7 +4,8 @@ import Testing
 @testable import Workloads
 
 /// The generated configuration under the real `crun` and the real kernel.
-@Suite(.enabled(if: Bundle.obstacle == nil, "nothing can be run here: \(Bundle.obstacle ?? "")"), .serialized)
+@Suite(
+    .ownThreads, .enabled(if: Bundle.obstacle == nil, "nothing can be run here: \(Bundle.obstacle ?? "")"), .serialized)
 struct RealSandboxes {
     static func lines(_ output: String) -> Set<String> { Set(output.split(separator: "\n").map(String.init)) }
 

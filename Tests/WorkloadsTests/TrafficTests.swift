@@ -28,7 +28,8 @@ enum Namespaces {
 ///
 /// Every attempt that the rules stop is made a second time without the rules, where it must succeed: otherwise it
 /// would prove nothing.
-@Suite(.enabled(if: Namespaces.obstacle == nil, "no traffic can be made here: \(Namespaces.obstacle ?? "")"))
+@Suite(
+    .ownThreads, .enabled(if: Namespaces.obstacle == nil, "no traffic can be made here: \(Namespaces.obstacle ?? "")"))
 struct Traffic {
     /// Each row: from which namespace, to what, and whether the rules let it through.
     static let attempts: [(label: String, from: String, to: String, isOpen: Bool)] = [
