@@ -67,11 +67,7 @@ struct NodeApprove: ParsableCommand {
     var code: String
 
     func run() throws {
-        try options.act { api, node in
-            try api.approve(node.id, code: code.uppercased())
-        } text: { node, _ in
-            "node \(node.id) is approved"
-        }
+        try options.act(saying: "is approved") { try $0.approve($1.id, code: code.uppercased()) }
     }
 }
 
@@ -102,11 +98,9 @@ struct NodeRetire: ParsableCommand {
     var yes = false
 
     func run() throws {
-        try options.act { api, node in
+        try options.act(saying: "is retired") { api, node in
             guard yes else { throw Failure("this retires node \(node.id) for good: add --yes to do it") }
             return try api.retire(node.id)
-        } text: { node, _ in
-            "node \(node.id) is retired"
         }
     }
 }
@@ -119,10 +113,8 @@ struct NodeReprovision: ParsableCommand {
     var wipeState = false
 
     func run() throws {
-        try options.act { api, node in
-            try api.reprovision(node.id, wipeState: wipeState)
-        } text: { node, _ in
-            "node \(node.id) will be provisioned again\(wipeState ? ", its state erased" : "")"
+        try options.act(saying: "will be provisioned again\(wipeState ? ", its state erased" : "")") {
+            try $0.reprovision($1.id, wipeState: wipeState)
         }
     }
 }
@@ -167,14 +159,14 @@ struct NodeReboot: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "reboot", abstract: "Restarts a node.")
     @OptionGroup var options: NodeOptions
 
-    func run() throws { try options.ask(.reboot, "will restart") }
+    func run() throws { try options.act(saying: "will restart") { try $0.command($1.id, .reboot) } }
 }
 
 struct NodePowerOff: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "poweroff", abstract: "Switches a node off.")
     @OptionGroup var options: NodeOptions
 
-    func run() throws { try options.ask(.powerOff, "will switch itself off") }
+    func run() throws { try options.act(saying: "will switch itself off") { try $0.command($1.id, .powerOff) } }
 }
 
 struct NodeForgive: ParsableCommand {
@@ -182,17 +174,17 @@ struct NodeForgive: ParsableCommand {
         commandName: "clear-quarantine", abstract: "Lets a node try versions again that failed on it.")
     @OptionGroup var options: NodeOptions
 
-    func run() throws { try options.ask(.clearQuarantine, "will forget its quarantine") }
+    func run() throws {
+        try options.act(saying: "will forget its quarantine") { try $0.command($1.id, .clearQuarantine) }
+    }
 }
 
 extension NodeOptions {
-    /// Asks a node to do something once, which it does as soon as it hears of it.
-    fileprivate func ask(_ kind: NodeCommand.Kind, _ what: String) throws {
-        try act { api, node in
-            try api.command(node.id, kind)
-        } text: { node, _ in
-            "node \(node.id) \(what)"
-        }
+    /// Does something to the node and says in a sentence of which it is the subject what comes of it.
+    fileprivate func act<Value: Encodable>(
+        saying words: String, _ work: (OperatorClient, NodeView) throws -> Value
+    ) throws {
+        try act(work) { node, _ in "node \(node.id) \(words)" }
     }
 }
 
@@ -210,10 +202,8 @@ struct NodeMaintenance: ParsableCommand {
     }
 
     func run() throws {
-        try options.act { api, node in
-            try api.maintenance(node.id, enabled: !end, reason: reason)
-        } text: { node, _ in
-            "node \(node.id) is \(end ? "back in service" : "out of service")"
+        try options.act(saying: end ? "is back in service" : "is out of service") {
+            try $0.maintenance($1.id, enabled: !end, reason: reason)
         }
     }
 }
