@@ -56,6 +56,8 @@ public final class Explorer {
     public private(set) var worlds = 0
     /// The most restarts that any run needed.
     public private(set) var longestBoots = 0
+    /// Whether the first broken rule ends the exploration.
+    public var stopsAtFailure = false
     /// Broken rules, with the history that led there; at most ten are kept.
     public private(set) var failures: [String] = []
 
@@ -93,6 +95,7 @@ public final class Explorer {
             if let before = done[next.key], before.cuts >= next.cuts { continue }
             let (last, found) = run(next)
             if end == nil { end = last }
+            if stopsAtFailure, !failures.isEmpty { break }
             open += found
         }
         return end ?? world

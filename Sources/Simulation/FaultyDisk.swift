@@ -2,14 +2,26 @@ public import Linux
 
 /// A disk that keeps what was written apart from what is durable, in memory or in a file.
 ///
-/// The fault model: a flush makes everything written before it durable. At a power cut each write since the last flush
-/// is, independently of the others, applied, lost, or torn between two sectors; sectors themselves are atomic. Reads see
-/// all writes. What a correct program must survive is any of the images that `imagesAfterCut` gives.
+/// The fault model is Linux's: the disk and each of its partitions are devices with a page cache of their own, and a
+/// flush makes durable what was written before through the same device, nothing else. At a power cut each write that is
+/// not yet durable is, independently of the others, applied, lost, or torn between two sectors; sectors themselves are
+/// atomic. Reads see all writes; those that would not on Linux, for want of a flush, are told to `onConflict`. What a
+/// correct program must survive is any of the images that `imagesAfterCut` gives.
+///
+/// Used as a device itself it is the whole disk; `partition(at:sizeBytes:)` opens its partitions.
 public final class FaultyDisk: BlockDevice {
+    /// What has a page cache of its own: the partition with these bytes of the disk, or nil for the whole disk.
+    typealias Device = Range<UInt64>?
+
     /// One write that is not yet durable.
     struct Write {
+        var device: Device
         var offset: UInt64
         var bytes: [UInt8]
+
+        func overlaps(_ offset: UInt64, _ count: Int) -> Bool {
+            offset < self.offset + UInt64(bytes.count) && self.offset < offset + UInt64(count)
+        }
     }
 
     /// What a power cut would surely leave.
@@ -23,6 +35,9 @@ public final class FaultyDisk: BlockDevice {
     public var onEffect: () -> Void = {}
     /// Asked before each write; what it throws, the write throws, and nothing is written.
     public var onWrite: (_ offset: UInt64, _ count: Int) throws -> Void = { _, _ in }
+    /// Told, as a sentence, of what depends on a flush that was not made: bytes that were written through one device and
+    /// not flushed are read or written through another, which has a page cache of its own.
+    public var onConflict: (String) -> Void = { _ in }
     /// How many writes and flushes there were.
     public private(set) var effects = 0
 
@@ -44,34 +59,76 @@ public final class FaultyDisk: BlockDevice {
         file?.show(image)
     }
 
+    /// Opens a partition: what is written through it is made durable by flushing it, or another opened at the same
+    /// place. Throws `SimulationError` where it is not within the disk.
+    public func partition(at offset: UInt64, sizeBytes: UInt64) throws -> FaultyPartition {
+        try check(offset, Int(clamping: sizeBytes))
+        return FaultyPartition(self, offset..<offset + sizeBytes)
+    }
+
     /// Reads what was written last.
     public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        try read(at: offset, into: buffer, through: nil)
+    }
+
+    /// Writes through the whole disk's device; durable only after a flush of that.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
+        try write(bytes, at: offset, through: nil)
+    }
+
+    /// Makes everything durable that was written so far through the whole disk's device, and not through a partition's.
+    public func flush() throws { try flush(nil) }
+
+    /// Makes everything written so far durable, through whichever device, as sync(2) does.
+    public func sync() throws {
+        for device in dirtyDevices { try flush(device) }
+    }
+
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, through device: Device) throws {
         try check(offset, buffer.count)
+        noteConflict(offset, buffer.count, device, "read")
         if let file { return try file.read(at: offset, into: buffer) }
         seen.read(at: offset, into: buffer)
     }
 
-    /// Writes; durable only after a flush.
-    public func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64, through device: Device) throws {
         try check(offset, bytes.count)
+        noteConflict(offset, bytes.count, device, "written")
         try onWrite(offset, bytes.count)
         try file?.write(bytes, at: offset)
         before = seen
-        pending.append(Write(offset: offset, bytes: Array(bytes)))
+        pending.append(Write(device: device, offset: offset, bytes: Array(bytes)))
         seen.write(bytes, at: offset)
         effects += 1
         onEffect()
     }
 
-    /// Makes everything written so far durable.
-    public func flush() throws {
-        guard !pending.isEmpty else { return }
+    func flush(_ device: Device) throws {
+        let flushed = pending.filter { $0.device == device }
+        guard !flushed.isEmpty else { return }
         try file?.flush()
-        durable = seen
-        before = seen
-        pending = []
+        pending.removeAll { $0.device == device }
+        if pending.isEmpty {
+            durable = seen
+            before = seen
+        } else {
+            for write in flushed { durable.write(write.bytes, at: write.offset) }
+            before = durable
+            for write in pending.dropLast() { before.write(write.bytes, at: write.offset) }
+        }
         effects += 1
         onEffect()
+    }
+
+    /// Those with writes that are not yet durable, in the order of their oldest.
+    private var dirtyDevices: [Device] {
+        var known: Set<Device> = []
+        return pending.map(\.device).filter { known.insert($0).inserted }
+    }
+
+    private func noteConflict(_ offset: UInt64, _ count: Int, _ device: Device, _ verb: String) {
+        guard pending.contains(where: { $0.device != device && $0.overlaps(offset, count) }) else { return }
+        onConflict("\(count) bytes at \(offset) are \(verb) that another device has not flushed")
     }
 
     /// A reset by watchdog or panic: what was not flushed was in memory and is gone.
@@ -95,8 +152,8 @@ public final class FaultyDisk: BlockDevice {
 
     /// How many combinations of fates are looked at.
     public enum Detail: Sendable {
-        /// Every combination of up to three writes that are not yet durable. Of more: none, all; then, of each write: it
-        /// alone, all but it, and it torn.
+        /// Every combination of up to three writes that are not yet durable. Of more: none, all; of each write: it alone,
+        /// all but it, and it torn; of each device: all of its writes alone, and all but those.
         case each
         /// None, all; then, of the newest write, which each write is at its own instant: it alone, all but it, and it
         /// torn, with all or none of the others.
@@ -145,6 +202,12 @@ public final class FaultyDisk: BlockDevice {
                 fates[index] = fate
                 found.append(fates)
             }
+        }
+        let devices = dirtyDevices
+        guard devices.count > 1 else { return found }
+        for device in devices {
+            found.append(pending.map { $0.device == device ? .applied : .lost })
+            found.append(pending.map { $0.device == device ? .lost : .applied })
         }
         return found
     }

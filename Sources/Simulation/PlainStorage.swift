@@ -21,11 +21,11 @@ public final class PlainStorage: SimulatedStorage {
         table = store.read()
     }
 
-    private func window(_ role: PartitionRole) throws -> DeviceWindow {
+    private func window(_ role: PartitionRole) throws -> FaultyPartition {
         guard let partition = table?.first(where: { $0.role == role }) else {
             throw SimulationError("there is no partition \(role.label)")
         }
-        return try DeviceWindow(of: disk, at: partition.startBytes, sizeBytes: partition.sizeBytes)
+        return try disk.partition(at: partition.startBytes, sizeBytes: partition.sizeBytes)
     }
 
     /// Takes partitions over that another adapter found, to keep the state in.
@@ -105,21 +105,21 @@ public final class PlainStorage: SimulatedStorage {
     /// Zeroes a target's first sector.
     public func invalidate(_ target: StartTarget) throws {
         try put([UInt8](repeating: 0, count: disk.sectorSizeBytes), at: 0, of: .boot(target))
-        try disk.flush()
+        try window(.boot(target)).flush()
     }
 
     /// Writes tree and root of several slots together, in several writes that are flushed at the end.
     public func write(_ release: ReleaseFacts, into slots: [SlotName], progress: StepProgress) throws {
         let number = release.release.bytes[1]
         for slot in slots { try put(tree(number), at: 0, of: .tree(slot)) }
-        try disk.flush()
+        for slot in slots { try window(.tree(slot)).flush() }
         let root = root(number)
         let half = root.count / 2
         for start in [0, half] {
             for slot in slots { try put(Array(root[start..<start + half]), at: UInt64(start), of: .root(slot)) }
             progress(UInt64(start + half), UInt64(root.count))
         }
-        try disk.flush()
+        for slot in slots { try window(.root(slot)).flush() }
     }
 
     private func root(_ number: UInt8) -> [UInt8] { pattern(5, number, sectors: 4, disk.sectorSizeBytes) }
@@ -151,9 +151,9 @@ public final class PlainStorage: SimulatedStorage {
         let kind: UInt8 = target == .recovery ? 4 : 3
         let number = release.release.bytes[1]
         try put(file(kind, number), at: Self.fileOffset, of: role)
-        try disk.flush()
+        try window(role).flush()
         try put(pattern(kind + 10, number, sectors: 1, disk.sectorSizeBytes), at: 0, of: role)
-        try disk.flush()
+        try window(role).flush()
     }
 
     /// Whether a target's file has this digest.
@@ -199,9 +199,9 @@ public final class PlainStorage: SimulatedStorage {
     public func prepare(keeps: Bool) throws {
         if keeps, holds(emptyState, at: 0, of: .state) { return }
         try put([UInt8](repeating: 0, count: disk.sectorSizeBytes), at: 4096, of: .state)
-        try disk.flush()
+        try window(.state).flush()
         try put(emptyState, at: 0, of: .state)
-        try disk.flush()
+        try window(.state).flush()
     }
 
     /// The key on the state partition.
@@ -222,6 +222,6 @@ public final class PlainStorage: SimulatedStorage {
     /// Writes the key.
     public func saveIdentity(plan: ProvisioningPlan) throws {
         try put(pattern(8, keyToSave, sectors: 1, disk.sectorSizeBytes), at: 4096, of: .state)
-        try disk.flush()
+        try window(.state).flush()
     }
 }

@@ -144,7 +144,7 @@ extension SimulatedEffects: PowerEffect {
     }
 
     private func end(_ outcome: SimulatedMachine.Outcome) throws {
-        try machine.disk.flush()
+        try machine.disk.sync()
         machine.outcome = outcome
     }
 }

@@ -57,6 +57,7 @@ public final class SimulatedMachine {
         attempts = world.attempts
         disk.onEffect = { [unowned self] in onInstant?(self) }
         disk.onWrite = { [unowned self] offset, _ in guardSlots(offset) }
+        disk.onConflict = { [unowned self] in violations.append($0) }
     }
 
     /// The worlds that a power cut at this instant may leave.

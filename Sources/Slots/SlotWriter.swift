@@ -55,9 +55,11 @@ public final class SlotWriter {
             if try mayHoldBlocks(target) { try compare(&target, found.tree, onProgress) }
             targets.append(target)
         }
-        // The tree is durable before the first block: a resumed write knows by it what the blocks should be.
-        for index in targets.indices where !targets[index].hasTree {
-            try write(found.tree.image, to: targets[index].partitions)
+        // The tree is durable before the first block: a resumed write knows by it what the blocks should be. One that is
+        // there already may be in this partition's page cache only, where a program that was ended has left it.
+        for target in targets {
+            if !target.hasTree { try write(found.tree.image, to: target.partitions) }
+            try target.partitions.tree.flush()
         }
         try fill(&targets, found.tree, donors.filter { $0.tree.salt == manifest.root.salt }, onProgress)
         for target in targets { try target.partitions.root.flush() }
@@ -116,7 +118,6 @@ public final class SlotWriter {
         for start in stride(from: 0, to: image.count, by: 1 << 20) {
             try slot.tree.writeSectors(Array(image[start..<min(start + 1 << 20, image.count)]), at: UInt64(start))
         }
-        try slot.tree.flush()
     }
 
     // MARK: - What is there already

@@ -3,6 +3,7 @@ import Decisions
 import Foundation
 import Linux
 import Sequences
+import Slots
 import Testing
 
 @testable import Simulation
@@ -17,6 +18,48 @@ import Testing
         try bench.upgrade(provisioned)
         try bench.rollBack(provisioned)
         try bench.recover(provisioned)
+    }
+}
+
+/// The simulation itself: in the adapters that ship, it finds every flush that is left out.
+@Suite struct MissingFlushes {
+    @Test func aFlushThatIsLeftOutIsFound() async throws {
+        let bench = try Bench(
+            releases: [try await RealRelease.make(1), try await RealRelease.make(2)], sectorSizeBytes: 512)
+        let ofProvisioning =
+            [.rootA, .treeB, .bootB, .recovery, .record].map { MissingFlush(device: $0) } + [MissingFlush()]
+        for mistake in ofProvisioning {
+            let isFound = bench.finds(mistake, bench.factory, from: bench.blank)
+            #expect(isFound, "provisioning: \(mistake)")
+        }
+        let (field, provisioned) = try bench.beforeUpgrade()
+        // Of the new volume of B: that of all that comes before the boot sector, and that of the boot sector itself.
+        let some = [5...6, 7...7].map { MissingFlush(device: .bootB, numbers: $0) }
+        let ofUpgrade = [.rootB, .treeB, .bootB, .recovery, .record].map { MissingFlush(device: $0) } + some
+        for mistake in ofUpgrade {
+            let isFound = bench.finds(mistake, field, from: provisioned)
+            #expect(isFound, "upgrade: \(mistake)")
+        }
+        print("simulation: \(ofProvisioning.count + ofUpgrade.count) kinds of flushes left out in turn, to be found")
+    }
+
+    /// A program that was ended between a write and its flush leaves the bytes to be seen, and not durable.
+    @Test func aWriteThatGoesOnMakesDurableWhatItFinds() async throws {
+        let release = try await RealRelease.make(1)
+        let disk = FaultyDisk(DiskImage(sizeBytes: 4 << 20))
+        func write(flushes: Bool) throws {
+            func open(_ offset: UInt64) throws -> any BlockDevice {
+                let device = try disk.partition(at: offset, sizeBytes: 1 << 20)
+                return flushes ? device : ForgetfulDevice(device) { false }
+            }
+            let slot = SlotPartitions(name: "slot A", root: try open(0), tree: try open(1 << 20))
+            let source = MemoryPackSource(release.pack)
+            _ = try SlotWriter(manifest: release.manifest, table: release.table, source: source).write(into: [slot])
+        }
+        try write(flushes: false)
+        #expect(Set(disk.pending.map(\.device)).count == 2)
+        try write(flushes: true)
+        #expect(disk.pending.isEmpty)
     }
 }
 
@@ -58,8 +101,28 @@ private struct Bench {
         return end
     }
 
+    var blank: World { World(diskBytes: diskBytes) }
+
+    /// Whether one cut anywhere shows a mistake.
+    func finds(_ mistake: MissingFlush, _ site: SimulatedSite, from world: World) -> Bool {
+        let explorer = Explorer(
+            site: site, file: file,
+            makeStorage: { [knowledge] in RealStorage($0, knowledge, mistake: mistake) }, isRight: { _, _ in nil })
+        explorer.stopsAtFailure = true
+        explorer.explore(world, cuts: 1)
+        return !explorer.failures.isEmpty
+    }
+
+    /// A node as provisioning leaves it, in a field where the server wants the other release.
+    func beforeUpgrade() throws -> (site: SimulatedSite, world: World) {
+        let machine = SimulatedMachine(blank, site: factory, file: file) { [knowledge] in RealStorage($0, knowledge) }
+        #expect(machine.run() == .steady(.a), "\(machine.history)")
+        try machine.disk.sync()
+        return (field(second), machine.world)
+    }
+
     func provision() throws -> World {
-        explore("provisioning", factory, from: World(diskBytes: diskBytes), stride: 12, atLeast: 5000) { _, end in
+        explore("provisioning", factory, from: blank, stride: 12, atLeast: 5000) { _, end in
             end == .steady(.a) ? nil : "ended \(end)"
         }
     }

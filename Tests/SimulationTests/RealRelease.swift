@@ -34,7 +34,7 @@ struct RealRelease {
         let line =
             "apus.mode=slot apus.root=\(tree.rootHash) apus.salt=\(salt.lowercaseHex) apus.blocks=16 "
             + "apus.version=\(number)"
-        let kernel = noise(70_000, seed: 3)
+        let kernel = noise(66_000, seed: 3) + noise(4000, seed: UInt64(number) + 20)
         try Data(root).write(to: URL(fileURLWithPath: path("root")))
         try Data(image([(".linux", kernel), (".cmdline", Array(line.utf8))])).write(
             to: URL(fileURLWithPath: path("uki")))

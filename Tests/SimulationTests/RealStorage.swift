@@ -36,14 +36,18 @@ final class RealStorage: SimulatedStorage {
     private var isWhole = false
     private var lastRead: Int?
     private let state: PlainStorage
+    private let mistake: MissingFlush?
+    /// How often each device was to be flushed.
+    private var flushes: [PartitionRole?: Int] = [:]
     var keyToSave: UInt8 {
         get { state.keyToSave }
         set { state.keyToSave = newValue }
     }
 
-    init(_ disk: FaultyDisk, _ knowledge: Knowledge) {
+    init(_ disk: FaultyDisk, _ knowledge: Knowledge, mistake: MissingFlush? = nil) {
         self.disk = disk
         self.knowledge = knowledge
+        self.mistake = mistake
         state = PlainStorage(disk)
         read()
     }
@@ -79,9 +83,18 @@ final class RealStorage: SimulatedStorage {
         }.hashValue
     }
 
-    private func window(_ role: PartitionRole) throws -> DeviceWindow {
+    private func window(_ role: PartitionRole) throws -> any BlockDevice {
         guard let part = table[role] else { throw SimulationError("there is no partition \(role.label)") }
-        return try DeviceWindow(of: disk, at: part.startBytes, sizeBytes: part.sizeBytes)
+        return mistaken(try disk.partition(at: part.startBytes, sizeBytes: part.sizeBytes), role)
+    }
+
+    /// The device, or one that leaves flushes out.
+    private func mistaken(_ device: any BlockDevice, _ role: PartitionRole?) -> any BlockDevice {
+        guard let mistake, mistake.device == role else { return device }
+        return ForgetfulDevice(device) { [unowned self] in
+            flushes[role, default: 0] += 1
+            return mistake.numbers.map { !$0.contains(flushes[role, default: 0]) } ?? false
+        }
     }
 
     private func slot(_ slot: SlotName) throws -> SlotPartitions {
@@ -120,7 +133,7 @@ final class RealStorage: SimulatedStorage {
     }
 
     func apply(_ plan: PartitionPlan, to disk: String) throws {
-        try Partitions.apply(plan, to: self.disk)
+        try Partitions.apply(plan, to: mistaken(self.disk, nil))
         read()
     }
 

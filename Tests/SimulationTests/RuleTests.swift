@@ -1,5 +1,6 @@
 import Contract
 import Decisions
+import Linux
 import Sequences
 import Testing
 
@@ -30,6 +31,53 @@ import Testing
         try Rig.damage(&world, [role == .recovery ? .recovery : .slot(.b)])
         let broken = Invariants.broken(SimulatedMachine(world, site: Rig.field()))
         #expect(broken.contains { $0.hasSuffix("is bootable and holds no release's file") })
+    }
+
+    /// A flush makes durable what was written through its own device; the others' bytes stay in their page caches.
+    @Test func aFlushOfOneDeviceLeavesTheOthersDirty() throws {
+        let disk = FaultyDisk(DiskImage(sizeBytes: 3 << 20))
+        let first = try disk.partition(at: 1 << 20, sizeBytes: 1 << 20)
+        let second = try disk.partition(at: 2 << 20, sizeBytes: 1 << 20)
+        func write(_ byte: UInt8, to device: any BlockDevice, at offset: UInt64 = 0) throws {
+            try [UInt8](repeating: byte, count: 512).withUnsafeBytes { try device.write($0, at: offset) }
+        }
+        func durable() -> [UInt8] { (0..<3).map { disk.durable.bytes(at: $0 << 20, count: 1)[0] } }
+        try write(1, to: disk)
+        try write(2, to: first)
+        try write(3, to: second)
+        #expect(disk.imagesAfterCut().count == 8)
+        try first.flush()
+        #expect(durable() == [0, 2, 0])
+        #expect(disk.imagesAfterCut().count == 4)
+        #expect(disk.imagesAfterCut(.newest).count == 4, "none, both, and the newest of two alone or missing")
+        try first.flush()
+        try disk.flush()
+        #expect(durable() == [1, 2, 0])
+        try disk.partition(at: 2 << 20, sizeBytes: 1 << 20).flush()
+        #expect(durable() == [1, 2, 3] && disk.pending.isEmpty)
+        try write(4, to: first)
+        try write(5, to: second)
+        try disk.sync()
+        #expect(durable() == [1, 4, 5] && disk.pending.isEmpty)
+    }
+
+    @Test func whatAnotherDeviceHasNotFlushedIsNotReliedOn() throws {
+        let disk = FaultyDisk(DiskImage(sizeBytes: 3 << 20))
+        let part = try disk.partition(at: 1 << 20, sizeBytes: 1 << 20)
+        var conflicts: [String] = []
+        disk.onConflict = { conflicts.append($0) }
+        let bytes = [UInt8](repeating: 7, count: 1024)
+        try bytes.withUnsafeBytes { try disk.write($0, at: 1 << 20) }
+        _ = try part.bytes(at: 1024, count: 512)
+        _ = try disk.bytes(at: 1 << 20, count: 512)
+        #expect(conflicts == [])
+        _ = try part.bytes(at: 512, count: 512)
+        #expect(conflicts == ["512 bytes at 1049088 are read that another device has not flushed"])
+        try bytes.withUnsafeBytes { try part.write($0, at: 0) }
+        #expect(conflicts.last == "1024 bytes at 1048576 are written that another device has not flushed")
+        try disk.sync()
+        _ = try disk.bytes(at: 1 << 20, count: 512)
+        #expect(conflicts.count == 2)
     }
 
     @Test func aStartThatWasNotCountedIsNoticed() throws {

@@ -204,7 +204,7 @@ enum Rig {
     static func settled(_ world: World, _ site: SimulatedSite, _ expected: SimulatedEnd) throws -> World {
         let machine = SimulatedMachine(world, site: site)
         #expect(machine.run() == expected, "\(machine.history)")
-        try machine.disk.flush()
+        try machine.disk.sync()
         return machine.world
     }
 
