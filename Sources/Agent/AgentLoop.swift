@@ -138,7 +138,7 @@ final class AgentLoop {
             startedByFirmware: system.startedByFirmware, committedSlot: record.committed,
             slots: [.a: record.a.report, .b: record.b.report], generation: state.memory.desired?.generation ?? 0,
             acknowledgedCommands: state.memory.finishedCommands, quarantined: record.quarantine,
-            lastUpgrade: state.memory.lastUpgrade, health: state.health, bootID: bootID,
+            lastUpgrade: state.memory.lastUpgrade, health: HealthChecks.reported(state.health), bootID: bootID,
             uptimeSeconds: Clock.bootSeconds(), agentVersion: Self.version,
             memory: memory)
     }

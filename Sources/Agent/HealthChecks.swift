@@ -16,6 +16,9 @@ public struct HealthChecks: Sendable {
     /// How much of an executable's output is reported, in bytes.
     static let detailBytes = 400
 
+    /// At most so many results are reported to the server, which keeps no more.
+    static let reportLimit = 64
+
     private let directories: [String]
     private let caCertificate: String
     private let verityName: String
@@ -38,6 +41,17 @@ public struct HealthChecks: Sendable {
         let (configuration, problems) = readConfigurations()
         return problems + [units(ignoring: configuration.ignoredUnits), verity()] + executables()
             + configuration.tcp.map(tcp) + configuration.http.map(http)
+    }
+
+    /// What a status tells of a round: failed checks come first, so that the limit never hides one behind those that
+    /// hold, and no check's own words make the status too large to be accepted.
+    static func reported(_ results: [CheckResult]) -> [CheckResult] {
+        (results.filter { !$0.passed } + results.filter(\.passed)).prefix(reportLimit).map { result in
+            var result = result
+            result.name = String(decoding: result.name.utf8.prefix(detailBytes), as: UTF8.self)
+            result.detail = String(decoding: result.detail.utf8.prefix(detailBytes), as: UTF8.self)
+            return result
+        }
     }
 
     // MARK: Built in
@@ -140,13 +154,15 @@ public struct HealthChecks: Sendable {
         }
     }
 
-    private func readConfigurations() -> (HealthConfiguration, [CheckResult]) {
+    func readConfigurations() -> (HealthConfiguration, [CheckResult]) {
         var configuration = HealthConfiguration()
         var problems: [CheckResult] = []
         for directory in directories {
             let path = directory + "/health.json"
             guard Files.exists(path) else { continue }
             do {
+                // Of a pipe nobody knows when it ends, if ever.
+                guard case .regular? = Files.status(path)?.kind else { throw WireError("'\(path)' is not a file") }
                 let bytes = try Files.read(path, limitBytes: WireLimit.message)
                 configuration = configuration.merged(with: try Wire.decode(HealthConfiguration.self, from: bytes))
             } catch {

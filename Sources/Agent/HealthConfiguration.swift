@@ -37,14 +37,14 @@ public struct HealthConfiguration: Sendable, Codable, Equatable {
             throw DecodingError.dataCorruptedError(
                 forKey: .http, in: container, debugDescription: "at most \(Self.limit) checks of each kind")
         }
-        for check in tcp where !(1...65535).contains(check.port) {
-            throw DecodingError.dataCorruptedError(
-                forKey: .tcp, in: container, debugDescription: "port \(check.port) of '\(check.name)' is not 1 to 65535"
-            )
+        func refuse(_ sentence: String?, _ key: CodingKeys) throws {
+            guard let sentence else { return }
+            throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: sentence)
         }
-        for check in http where !check.url.hasPrefix("http://") && !check.url.hasPrefix("https://") {
-            throw DecodingError.dataCorruptedError(
-                forKey: .http, in: container, debugDescription: "'\(check.name)' needs an http:// or https:// address")
+        for check in tcp { try refuse(check.problem, .tcp) }
+        for check in http { try refuse(check.problem, .http) }
+        for unit in ignoredUnits where !(1...255).contains(unit.utf8.count) {
+            try refuse("a unit's name has 1 to 255 bytes (systemd.unit(5))", .ignoredUnits)
         }
     }
 
@@ -70,6 +70,16 @@ public struct HTTPCheck: Sendable, Codable, Equatable {
         self.url = url
         self.timeoutSeconds = timeoutSeconds
     }
+
+    var problem: String? {
+        if let problem = CheckText.problem(ofName: name) { return problem }
+        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+            return "'\(name)' needs an http:// or https:// address"
+        }
+        return CheckText.isPlain(url, bytes: 8...2048)
+            ? nil
+            : "the address of '\(name)' has spaces, control or other characters than ASCII's, or is over 2048 bytes"
+    }
 }
 
 /// A port that must accept a connection.
@@ -89,5 +99,25 @@ public struct TCPCheck: Sendable, Codable, Equatable {
         self.host = host
         self.port = port
         self.timeoutSeconds = timeoutSeconds
+    }
+
+    var problem: String? {
+        if let problem = CheckText.problem(ofName: name) { return problem }
+        guard (1...65535).contains(port) else { return "port \(port) of '\(name)' is not 1 to 65535" }
+        return CheckText.isPlain(host, bytes: 1...253)
+            ? nil : "the host of '\(name)' is not a name or address of 1 to 253 bytes without spaces"
+    }
+}
+
+/// What the texts of a check may be: they are shown to people, and go to the resolver and into requests.
+private enum CheckText {
+    static func problem(ofName name: String) -> String? {
+        let isShown = name.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
+        return isShown && (1...128).contains(name.utf8.count)
+            ? nil : "a check's name has 1 to 128 bytes and no control characters"
+    }
+
+    static func isPlain(_ text: String, bytes: ClosedRange<Int>) -> Bool {
+        bytes.contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
     }
 }

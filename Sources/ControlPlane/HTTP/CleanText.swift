@@ -44,7 +44,9 @@ enum CleanText {
         status.quarantined = status.quarantined.prefix(64).map {
             QuarantinedRelease(release: $0.release, reason: line($0.reason))
         }
-        status.health = status.health.prefix(64).map {
+        // Failed checks first: the limit never hides one behind those that hold.
+        let health = status.health.filter { !$0.passed } + status.health.filter(\.passed)
+        status.health = health.prefix(64).map {
             CheckResult(name: line($0.name, limit: 128), passed: $0.passed, detail: line($0.detail))
         }
         status.slots = status.slots.mapValues {
