@@ -21,7 +21,9 @@ struct ArchiveWriter {
 
     /// Adds a file as it is now.
     mutating func add(_ path: String, as name: String) throws {
-        guard let size = FileReply.size(of: path) else { throw ServerProblem("'\(path)' is not a file, or is gone") }
+        guard let size = FileReply.size(of: path) else {
+            throw ServerProblem("'\(path)' is not a file, or is gone; try the backup again")
+        }
         let source = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
         defer { try? source.close() }
         let bytes = UInt64(size)
@@ -74,8 +76,7 @@ enum ArchiveReader {
             guard list == nil else { throw ServerProblem("something follows the list at the backup's end") }
             if entry.name == ArchiveWriter.listName {
                 guard entry.bytes <= 16 << 20 else { throw ServerProblem("the backup's list is too large") }
-                let bytes = try read(handle, Int(entry.bytes))
-                list = try Wire.decode(BackupList.self, from: bytes, limit: 16 << 20)
+                list = try readList(try read(handle, Int(entry.bytes)))
             } else {
                 guard isAllowed(entry.name), digests[entry.name] == nil else {
                     throw ServerProblem(
@@ -88,6 +89,27 @@ enum ArchiveReader {
         guard let list, list.format == 1, list.files == digests else {
             throw ServerProblem("the backup '\(path)' is not whole or was changed; use another copy")
         }
+        try flushDirectories(of: digests.keys, in: directory)
+    }
+
+    private static func readList(_ bytes: [UInt8]) throws -> BackupList {
+        do {
+            return try Wire.decode(BackupList.self, from: bytes, limit: 16 << 20)
+        } catch {
+            throw ServerProblem("the list at the backup's end cannot be read (\(error)); use another copy")
+        }
+    }
+
+    /// Makes durable in which folders the files lie: their contents are flushed one by one.
+    private static func flushDirectories(of names: some Collection<String>, in directory: String) throws {
+        var folders: Set<String> = [directory]
+        for name in names {
+            var folder = DurableFile.parent(of: "\(directory)/\(name)")
+            while folder.count > directory.count, folders.insert(folder).inserted {
+                folder = DurableFile.parent(of: folder)
+            }
+        }
+        for folder in folders.sorted(by: { $0.count > $1.count }) { try DurableFile.flushDirectory(folder) }
     }
 
     private static func copy(_ handle: FileHandle, _ entry: Tar.Entry, to path: String) throws -> String {
@@ -113,8 +135,12 @@ enum ArchiveReader {
     private static func read(_ handle: FileHandle, _ count: Int) throws -> [UInt8] {
         guard count > 0 else { return [] }
         var bytes: [UInt8] = []
-        while bytes.count < count, let chunk = try handle.read(upToCount: count - bytes.count), !chunk.isEmpty {
-            bytes.append(contentsOf: chunk)
+        do {
+            while bytes.count < count, let chunk = try handle.read(upToCount: count - bytes.count), !chunk.isEmpty {
+                bytes.append(contentsOf: chunk)
+            }
+        } catch {
+            throw ServerProblem("the backup cannot be read: is it a file, and its disk sound? Use another copy")
         }
         guard bytes.count == count else {
             throw ServerProblem("the file ends in the middle: it is no whole backup of apusd; use another copy")

@@ -31,11 +31,16 @@ public enum Backup {
         }
         unlink(copy)
         unlink(partial)
+        let before = try names(in: directory).filter { $0.hasPrefix("releases/") }
         try SQLiteStore.copy(from: directory.database, to: copy)
         var writer = try ArchiveWriter(path: partial)
         try writer.add(copy, as: "apusd.sqlite")
         var count = 1
-        for name in try names(in: directory) {
+        let names = try names(in: directory)
+        guard Set(before).isSubset(of: names) else {
+            throw ServerProblem("a release was removed while the backup was made; try the backup again")
+        }
+        for name in names {
             try writer.add("\(directory.path)/\(name)", as: name)
             count += 1
         }
@@ -56,8 +61,7 @@ public enum Backup {
         }
         let staging = directory.path + ".restoring"
         try? manager.removeItem(atPath: staging)
-        try manager.createDirectory(
-            atPath: staging, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try makeStaging(staging)
         do {
             try ArchiveReader.unpack(path, into: staging, isAllowed: isAllowed)
             let staged = DataDirectory(at: staging)
@@ -65,12 +69,24 @@ public enum Backup {
                 throw ServerProblem("the backup '\(path)' lacks '\(file.dropFirst(staging.count + 1))'")
             }
             try SQLiteStore.check(path: staged.database)
+            do {
+                _ = try Authority(in: staged)
+            } catch {
+                throw ServerProblem("the CA in the backup '\(path)' cannot be used (\(error)); use another copy")
+            }
             if manager.fileExists(atPath: directory.path) { try manager.removeItem(atPath: directory.path) }
             try DurableFile.move(staging, to: directory.path)
         } catch {
             try? manager.removeItem(atPath: staging)
             throw error
         }
+    }
+
+    /// Makes a new directory: one that somebody puts there first, or a link, is refused.
+    private static func makeStaging(_ path: String) throws {
+        try? FileManager.default.createDirectory(
+            atPath: DurableFile.parent(of: path), withIntermediateDirectories: true)
+        guard mkdir(path, 0o700) == 0 else { throw DurableFile.failure("create", path) }
     }
 
     /// The files beside the database that matter, relative to the directory.

@@ -80,6 +80,10 @@ public final class SQLiteStore: ServerStore {
             let verdict = try queue.read { try String.fetchOne($0, sql: "PRAGMA quick_check") }
             guard verdict == "ok" else { throw StoreError("the database '\(path)' is damaged: \(verdict ?? "")") }
             try refuseNewerSchema(queue, path: path)
+            // An empty file is a sound database, too.
+            guard try !queue.read({ try Schema.migrator.completedMigrations($0) }).isEmpty else {
+                throw StoreError("the database '\(path)' is not one of apusd")
+            }
             try queue.close()
         } catch let error as StoreError {
             throw error
