@@ -30,6 +30,7 @@ public struct Server: Service, CustomStringConvertible {
     let core: Core
     private let token: AdminToken
     private let identity: ServerIdentity
+    private let health: DatabaseHealth
     private let logger: Logger
 
     /// Opens the data directory, making what is not there yet, and holds it until the server is gone.
@@ -49,7 +50,9 @@ public struct Server: Service, CustomStringConvertible {
         lock = try directory.lock()
         // The CA comes first: a database without one is a sign of a restore that went wrong.
         let authority = try Authority(in: directory)
-        store = try SQLiteStore(path: directory.database)
+        let (store, data) = (try SQLiteStore(path: directory.database), directory.path)
+        self.store = store
+        health = DatabaseHealth(store: store, room: { .at(data) })
         token = try AdminToken(in: directory)
         identity = try ServerIdentity(options: options, authority: authority)
         // What an operator's client must believe: this machine's `apus` reads it, others get a copy.
@@ -126,7 +129,7 @@ public struct Server: Service, CustomStringConvertible {
                 token: token, authority: core.authority.issuer.certificate, store: store, now: core.now))
         var book = RouteBook(router: router)
         let boot = BootShelf(directory: directory)
-        OpenRoutes(store: store, boot: boot).add(to: &book)
+        OpenRoutes(health: health, boot: boot).add(to: &book)
         // A rack of 200 machines behind one address passes at once; then two registrations a second.
         let limiter = RateLimiter(capacity: 240, perSecond: 2)
         RegistrationRoutes(service: registration, limiter: limiter).add(to: &book)
@@ -165,7 +168,7 @@ public struct Server: Service, CustomStringConvertible {
         let router = Router(context: CallContext.self)
         router.add(middleware: FailureMiddleware())
         var book = RouteBook(router: router)
-        OpenRoutes(store: store, boot: BootShelf(directory: directory)).add(to: &book)
+        OpenRoutes(health: health, boot: BootShelf(directory: directory)).add(to: &book)
         book.refuseOtherMethods()
         return Application(
             router: router, server: .http1(configuration: Self.http),

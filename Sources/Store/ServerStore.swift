@@ -16,6 +16,17 @@ public struct StoreFull: Error, Sendable, Equatable, CustomStringConvertible {
     public init() {}
 }
 
+/// The store may only be read: nothing of the write was kept.
+public struct StoreReadOnly: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What to do, as a sentence.
+    public var description: String {
+        "the database can only be read; mount the disk that it lies on for writing, and let its owner write it"
+    }
+
+    /// Makes the error.
+    public init() {}
+}
+
 /// Everything that the server remembers.
 ///
 /// Work happens in transactions: either all that a body did is durable when `write` returns, or nothing of it.

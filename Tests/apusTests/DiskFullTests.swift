@@ -11,6 +11,28 @@ import Testing
         return (try? await run("/usr/bin/unshare", attempt).code) == 0
     }
 
+    @Test(.enabled("mounting takes a user namespace") { await canMount() }) func fullDiskIsNotHealthy() async throws {
+        let server = try await RunningServer(memoryDisk: 8 << 20)
+        let filler = server.data + "/filler"
+        let file = open(filler, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        try #require(file >= 0)
+        defer { close(file) }
+        for size in [64 << 10, 512] {
+            let bytes = [UInt8](repeating: 1, count: size)
+            while write(file, bytes, size) == size {}
+        }
+        let http = try HTTPClient(HTTPConfiguration(caCertificates: try server.caCertificate))
+        let refusal = #expect(throws: FetchError.self) { try http.request("GET", server.address + "/healthz") }
+        guard case .status(503, let error?)? = refusal else {
+            Issue.record("the full disk was answered with \(String(describing: refusal))")
+            return
+        }
+        #expect(error.code == "disk-full")
+        #expect(error.message.contains("make room"))
+        // It listens on: what only reads is answered.
+        #expect(try await server.apus("release", "list").code == 0)
+    }
+
     @Test(.enabled("mounting takes a user namespace") { await canMount() }) func fullDiskIsSaidAndNothingIsLost()
         async throws
     {

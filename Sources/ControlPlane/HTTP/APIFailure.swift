@@ -35,6 +35,11 @@ struct APIFailure: Error, Equatable {
         HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), "disk-full",
         "the server's disk has no room for this; make room where its data directory lies, then try again")
 
+    static let diskReadOnly = APIFailure(
+        .serviceUnavailable, "disk-read-only",
+        "the server's database can only be read; look at the disk that its data directory lies on, then try again",
+        headers: [.retryAfter: "10"])
+
     static func tooLarge(limit: Int) -> APIFailure {
         APIFailure(
             .contentTooLarge, "body-too-large", "the body is larger than the \(limit) bytes that this route accepts")

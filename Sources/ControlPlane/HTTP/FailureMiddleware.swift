@@ -25,6 +25,9 @@ struct FailureMiddleware: RouterMiddleware {
         } catch let full as StoreFull {
             context.logger.error("\(full)", metadata: ["route": "\(context.endpointPath ?? "-")"])
             return APIFailure.diskFull.response
+        } catch let readOnly as StoreReadOnly {
+            context.logger.error("\(readOnly)", metadata: ["route": "\(context.endpointPath ?? "-")"])
+            return APIFailure.diskReadOnly.response
         } catch is Signals.TooManyWaiters {
             return APIFailure(
                 .serviceUnavailable, "busy", "too many requests wait already; try again in a while",

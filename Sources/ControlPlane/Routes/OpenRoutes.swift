@@ -1,34 +1,26 @@
 import Contract
 import HTTPTypes
 import Hummingbird
-import Logging
-import Store
 
 /// `/healthz` and `/boot`: for anyone, over TLS and without it.
 struct OpenRoutes: Sendable {
-    let store: any ServerStore
+    let health: DatabaseHealth
     let boot: BootShelf
     private let reply = FileReply()
 
-    init(store: any ServerStore, boot: BootShelf) {
-        self.store = store
+    init(health: DatabaseHealth, boot: BootShelf) {
+        self.health = health
         self.boot = boot
     }
 
     func add(to book: inout RouteBook) {
-        book.on(.get, "/healthz", for: OpenContext.self, use: health)
+        book.on(.get, "/healthz", for: OpenContext.self, use: tellHealth)
         book.on(.get, "/boot/:file", for: OpenContext.self, use: serve)
     }
 
-    /// Healthy is who can read the database.
-    @Sendable private func health(_ request: Request, _ context: OpenContext) async throws -> Response {
-        do {
-            _ = try await store.read { try $0.setting("health") }
-        } catch {
-            context.logger.error("the database cannot be read", metadata: ["error": "\(error)"])
-            throw APIFailure(
-                .serviceUnavailable, "unhealthy", "the server cannot read its database; its log says why")
-        }
+    /// Healthy is who can read the database and write it.
+    @Sendable private func tellHealth(_ request: Request, _ context: OpenContext) async throws -> Response {
+        if let failure = await health.failure(context.logger) { throw failure }
         return try Exchange.reply(Health(status: "ok"))
     }
 

@@ -35,7 +35,7 @@ public final class SQLiteStore: ServerStore {
 
     /// Runs a body that may write, alone; its changes are durable on return, or undone if it throws.
     ///
-    /// Throws `StoreFull` where the disk has no room for them.
+    /// Throws `StoreFull` where the disk has no room for them, `StoreReadOnly` where it takes none.
     public func write<Value: Sendable>(
         _ body: @escaping @Sendable (any StoreTransaction) throws -> Value
     ) async throws -> Value {
@@ -43,6 +43,8 @@ public final class SQLiteStore: ServerStore {
             return try await pool.write { try body(SQLiteTransaction(database: $0)) }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
             throw StoreFull()
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_READONLY {
+            throw StoreReadOnly()
         }
     }
 
