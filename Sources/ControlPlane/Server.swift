@@ -76,6 +76,11 @@ public struct Server: Service, CustomStringConvertible {
         let releases = ReleaseService(
             core: core, shelf: ReleaseShelf(directory: directory), threshold: options.releaseThreshold)
         try await trustReleaseKeys(releases)
+        do {
+            try await releases.discardLeftovers()
+        } catch {
+            logger.warning("files of removed releases stay, ignoring", metadata: ["error": "\(error)"])
+        }
         let address = options.address ?? Self.anyAddress
         try ListeningCheck.demand(address: address, port: options.port, option: "--port")
         if let bootPort = options.bootPort {

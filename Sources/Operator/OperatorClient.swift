@@ -133,6 +133,15 @@ public final class OperatorClient {
         try post(ReleaseView.self, "/v1/releases/\(release)/default", Empty())
     }
 
+    /// Removes a release that no node needs, files and all.
+    @discardableResult
+    public func removeRelease(_ release: Digest256) throws -> ReleaseView {
+        let reply = try http.request(
+            "DELETE", endpoint + "/v1/releases/\(release)", headers: [.bearer(token)],
+            limitBytes: Self.replyLimitBytes, timeoutSeconds: 120)
+        return try Wire.decode(ReleaseView.self, from: reply.body, limit: Self.replyLimitBytes)
+    }
+
     /// The keys whose signature makes a release publishable.
     public func releaseKeys() throws -> ReleaseKeyList { try get(ReleaseKeyList.self, "/v1/release-keys") }
 

@@ -9,10 +9,10 @@ import Release
 /// `apus release …`
 struct ReleaseCommands: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "release", abstract: "Builds, checks, publishes and lists releases.",
+        commandName: "release", abstract: "Builds, checks, publishes, lists and removes releases.",
         subcommands: [
             ReleaseBuild.self, ReleaseCheck.self, ReleasePublish.self, ReleaseListing.self, ReleaseDefault.self,
-            ReleaseKeyCommand.self, ReleaseTrust.self,
+            ReleaseRemove.self, ReleaseKeyCommand.self, ReleaseTrust.self,
         ])
 }
 
@@ -84,6 +84,24 @@ struct ReleaseDefault: ParsableCommand {
             let api = try connection.open()
             let found = try findRelease(release, in: try api.releases())
             try output.show(try api.makeDefault(found.name)) { "new nodes are installed with \(found.version)" }
+        }
+    }
+}
+
+struct ReleaseRemove: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove", abstract: "Removes a published release that no node needs.",
+        discussion: "Refused while it is the default, and while a node runs it, should run it or could go back to it.")
+    @Argument(help: "The release: its version, or the first four or more digits of its name.")
+    var release: String
+    @OptionGroup var connection: Connection
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        try reporting {
+            let api = try connection.open()
+            let found = try findRelease(release, in: try api.releases())
+            try output.show(try api.removeRelease(found.name)) { "removed \(found.version), \(found.name)" }
         }
     }
 }

@@ -36,6 +36,35 @@ struct StoreTests {
         #expect(try await store.read { try $0.countOfUnadmittedNodes() } == 0)
     }
 
+    @Test func tellsWhichNodesNeedARelease() async throws {
+        let release = try Sample.digest(9)
+        func node(_ letter: Character, _ change: (inout NodeRecord) -> Void) throws -> NodeRecord {
+            var node = try Sample.node(letter, key: 1)
+            node.status = Sample.status()
+            change(&node)
+            return node
+        }
+        let held = SlotReport(state: "verified", release: release, version: "1")
+        let nodes = [
+            try node("a") { $0.status?.slots[.a] = held },
+            try node("b") { $0.status?.slots[.b] = held },
+            try node("c") { $0.desiredRelease = release },
+            try node("d") { $0.status?.quarantined = [QuarantinedRelease(release: release, reason: "bad")] },
+            try node("e") {
+                $0.status?.slots[.a] = held
+                $0.state = .retired
+            },
+            try node("f") { $0.status = nil },
+        ]
+        #expect(nodes.map { $0.need(of: release) } == [.running, .other, .desired, nil, .running, nil])
+        try await store.write { transaction in for node in nodes { try transaction.save(node) } }
+        func needing(_ limit: Int) async throws -> [NodeRecord] {
+            try await store.read { try $0.nodes(needing: release, limit: limit) }
+        }
+        #expect(try await needing(10) == Array(nodes[..<3]))
+        #expect(try await needing(2) == Array(nodes[..<2]))
+    }
+
     @Test func undoesAWriteThatThrows() async throws {
         let node = try Sample.node("a", key: 1)
         await #expect(throws: StoreError.self) {
@@ -165,6 +194,9 @@ struct StoreTests {
         }
         #expect(try await store.read { try $0.releases() } == [release])
         #expect(try await store.read { try $0.releaseKeys() } == [key])
+        try await store.write { try $0.removeRelease(release.name) }
+        try await store.write { try $0.removeRelease(release.name) }
+        #expect(try await store.read { try $0.releases() }.isEmpty)
         #expect(try await store.read { try $0.setting("a") } == "2")
         try await store.write { try $0.setSetting("a", to: nil) }
         #expect(try await store.read { try $0.setting("a") } == nil)

@@ -83,6 +83,34 @@ struct SmallRelease {
         #expect(try await server.apus("release", "default", "9").errors.contains("'apus release list'"))
     }
 
+    @Test func releaseThatNobodyNeedsIsRemoved() async throws {
+        let (server, key) = try await site()
+        let first = try SmallRelease(in: server.scratch, key: key, version: "1.0")
+        let second = try SmallRelease(in: server.scratch, key: key, version: "2.0")
+        for release in [first, second] {
+            #expect(try await server.apus("release", "publish", release.directory).code == 0)
+        }
+        let kept = try await server.apus("release", "remove", "2.0")
+        #expect(kept.code == 1 && kept.errors.contains("'apus release default'"))
+        let token = try await server.apus("token", "create").output.trimmingCharacters(in: .newlines)
+        let id = try #require(try TestMachine().register(server, token: token).status.nodeID).rawValue
+        #expect(try await server.apus("node", "upgrade", id, "1.0").code == 0)
+        let needed = try await server.apus("release", "remove", "1.0")
+        #expect(needed.code == 1 && needed.errors.contains("node \(id) should run it"))
+        #expect(try await server.apus("node", "upgrade", id, "2.0").code == 0)
+        let folder = server.data + "/releases/\(first.name)"
+        #expect(FileManager.default.fileExists(atPath: folder))
+        let removed = try await server.apus("release", "remove", "\(first.name)", "--json").json(ReleaseView.self)
+        #expect(removed.name == first.name)
+        #expect(!FileManager.default.fileExists(atPath: folder))
+        let listed = try await server.apus("release", "list", "--json").json(ReleaseList.self).releases
+        #expect(listed.map(\.version) == ["2.0"])
+        #expect(try await server.apus("release", "remove", "1.0").errors.contains("'apus release list'"))
+        #expect(try await server.apus("release", "publish", first.directory).code == 0)
+        #expect(try await server.apus("release", "default", "2.0").code == 0)
+        #expect(try await server.apus("release", "remove", "1.0").output.hasPrefix("removed 1.0"))
+    }
+
     @Test func oneVersionOfTwoArchitecturesIsChosenByTheNode() async throws {
         let (server, key) = try await site()
         for architecture in [Architecture.amd64, .arm64] {

@@ -34,7 +34,14 @@ struct ReleaseService: Sendable {
         let record = Self.record(manifest, publishedSeconds: core.now())
         try await core.change { transaction, announcements in
             guard try transaction.release(name) == nil else { return }
+            // Whoever removed it at the same time took the files along.
+            guard shelf.isKept(name) else {
+                throw APIFailure(
+                    .conflict, "release-incomplete",
+                    "release \(name) was removed while it was published; upload it again")
+            }
             try transaction.insert(record)
+            try transaction.setSetting(Self.removal(name), to: nil)
             try announcements.event(
                 transaction, at: record.publishedSeconds, node: nil, kind: "release",
                 "version \(record.version) of \(record.product) for \(record.architecture.rawValue) was published as \(name)"
@@ -129,7 +136,7 @@ struct ReleaseService: Sendable {
         }
     }
 
-    private static func view(_ release: ReleaseRecord, _ transaction: any StoreTransaction) throws -> ReleaseView {
+    static func view(_ release: ReleaseRecord, _ transaction: any StoreTransaction) throws -> ReleaseView {
         let isDefault = try defaultRelease(for: release.architecture, transaction)?.name == release.name
         return ReleaseView(
             name: release.name, product: release.product, version: release.version, epoch: release.epoch,
@@ -147,7 +154,7 @@ struct ReleaseService: Sendable {
 
     private static func setting(_ architecture: Architecture) -> String { "default-release-\(architecture.rawValue)" }
 
-    private static func unknown(_ name: Digest256) -> APIFailure {
+    static func unknown(_ name: Digest256) -> APIFailure {
         APIFailure(
             .notFound, "release-unknown", "there is no release \(name); 'apus release list' shows those there are")
     }

@@ -60,6 +60,38 @@ struct ReleaseShelf: Sendable {
         try DurableFile.flushDirectory(directory.staging)
     }
 
+    /// Whether the files of a release lie in their place.
+    func isKept(_ name: Digest256) -> Bool {
+        File.allCases.allSatisfy { FileReply.size(of: published(name, $0)) != nil }
+    }
+
+    /// Moves the files of a release that is listed no more out of their place, in one step.
+    func putAside(_ name: Digest256) throws {
+        let place = "\(directory.releases)/\(name)"
+        guard FileManager.default.fileExists(atPath: place) else { return }
+        try deleteAside(name)
+        try DurableFile.move(place, to: place + Self.asideSuffix)
+    }
+
+    /// Deletes what was put aside.
+    func deleteAside(_ name: Digest256) throws {
+        let aside = "\(directory.releases)/\(name)\(Self.asideSuffix)"
+        guard FileManager.default.fileExists(atPath: aside) else { return }
+        try FileManager.default.removeItem(atPath: aside)
+        try DurableFile.flushDirectory(directory.releases)
+    }
+
+    /// The names of releases that have files, in their place or aside.
+    func namesOnDisk() throws -> Set<Digest256> {
+        let found = try FileManager.default.contentsOfDirectory(atPath: directory.releases)
+        return Set(
+            found.compactMap { name in
+                Digest256(hex: name.hasSuffix(Self.asideSuffix) ? String(name.dropLast(Self.asideSuffix.count)) : name)
+            })
+    }
+
+    private static let asideSuffix = ".removed"
+
     /// Removes uploads that nobody has touched for a day.
     func removeAbandoned(now: Date = Date()) { removeIdle(seconds: 86_400, now: now) }
 

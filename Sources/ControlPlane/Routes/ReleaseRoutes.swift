@@ -22,6 +22,7 @@ struct ReleaseRoutes: Sendable {
             book.on(.get, path, for: ReaderContext.self) { try await serve(file, $0, $1) }
             book.on(.put, path, for: OperatorContext.self) { try await take(file, $0, $1) }
         }
+        book.on(.delete, "/v1/releases/:name", for: OperatorContext.self, use: remove)
         book.on(.post, "/v1/releases/:name/publish", for: OperatorContext.self, use: publish)
         book.on(.post, "/v1/releases/:name/default", for: OperatorContext.self, use: makeDefault)
         book.on(.get, "/v1/release-keys", for: OperatorContext.self, use: keys)
@@ -59,6 +60,18 @@ struct ReleaseRoutes: Sendable {
 
     @Sendable private func makeDefault(_ request: Request, _ context: OperatorContext) async throws -> Response {
         try Exchange.reply(try await service.makeDefault(try Self.name(context)))
+    }
+
+    @Sendable private func remove(_ request: Request, _ context: OperatorContext) async throws -> Response {
+        let name = try Self.name(context)
+        let view = try await service.remove(name)
+        do {
+            try await service.discard(name)
+        } catch {
+            context.logger.warning(
+                "files of a removed release stay until the next start", metadata: ["error": "\(error)"])
+        }
+        return try Exchange.reply(view)
     }
 
     @Sendable private func keys(_ request: Request, _ context: OperatorContext) async throws -> Response {

@@ -16,9 +16,11 @@ actor DatabaseHealth {
         /// Of the file system that holds `path`; nil where it does not tell.
         static func at(_ path: String) -> Room? {
             var facts = statvfs()
-            guard statvfs(path, &facts) == 0 else { return nil }
+            guard statvfs(path, &facts) == 0, facts.f_blocks > 0 else { return nil }
+            // What a file system reserves for root, root may use.
+            let free = geteuid() == 0 ? facts.f_bfree : facts.f_bavail
             let isReadOnly = UInt(facts.f_flag) & UInt(ST_RDONLY) != 0
-            return Room(freeBytes: UInt64(facts.f_bavail) * UInt64(facts.f_frsize), isReadOnly: isReadOnly)
+            return Room(freeBytes: UInt64(free) * UInt64(facts.f_frsize), isReadOnly: isReadOnly)
         }
     }
 

@@ -63,6 +63,26 @@ public struct NodeRecord: Sendable, Equatable {
     }
 }
 
+extension NodeRecord {
+    /// What a node needs a release for.
+    public enum Need: Sendable, Hashable {
+        /// It runs it.
+        case running
+        /// It should run it.
+        case desired
+        /// It has it in the slot that does not run, to go back to.
+        case other
+    }
+
+    /// What the node needs a release for, as far as it reported; nil where it needs it for nothing.
+    public func need(of release: Digest256) -> Need? {
+        let slots = status?.slots.filter { $0.value.release == release } ?? [:]
+        if let running = status?.runningSlot, slots[running] != nil { return .running }
+        if desiredRelease == release { return .desired }
+        return slots.isEmpty ? nil : .other
+    }
+}
+
 /// The nodes.
 public protocol NodeTable {
     /// The node with an id.
@@ -76,6 +96,9 @@ public protocol NodeTable {
 
     /// At most `limit` nodes after an id, oldest first; from the start for nil.
     func nodes(after id: NodeID?, limit: Int) throws -> [NodeRecord]
+
+    /// At most `limit` nodes that need a release and are not retired, oldest first.
+    func nodes(needing release: Digest256, limit: Int) throws -> [NodeRecord]
 
     /// How many nodes were never admitted.
     func countOfUnadmittedNodes() throws -> Int

@@ -55,6 +55,9 @@ public protocol ReleaseTable {
     /// Inserts a release; one that is there already stays as it is.
     func insert(_ release: ReleaseRecord) throws
 
+    /// Removes a release; one that is not there is fine.
+    func removeRelease(_ name: Digest256) throws
+
     /// The trusted keys, in the order of their arrival.
     func releaseKeys() throws -> [ReleaseKey]
 

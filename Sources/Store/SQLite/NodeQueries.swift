@@ -31,6 +31,23 @@ extension SQLiteTransaction {
         ).map(nodeRecord)
     }
 
+    func nodes(needing release: Digest256, limit: Int) throws -> [NodeRecord] {
+        // Statuses that name it are read: they may name it as quarantined, too.
+        let rows = try Row.fetchCursor(
+            database,
+            sql: """
+                SELECT * FROM nodes WHERE state <> 'RETIRED' AND (desired_release = ?1 OR instr(status, ?1) > 0)
+                ORDER BY id
+                """,
+            arguments: [release.description])
+        var found: [NodeRecord] = []
+        while found.count < limit, let row = try rows.next() {
+            let node = try nodeRecord(row)
+            if node.need(of: release) != nil { found.append(node) }
+        }
+        return found
+    }
+
     func countOfUnadmittedNodes() throws -> Int {
         try Int.fetchOne(database, sql: "SELECT COUNT(*) FROM nodes WHERE was_admitted = 0") ?? 0
     }

@@ -30,6 +30,10 @@ extension SQLiteTransaction {
             ])
     }
 
+    func removeRelease(_ name: Digest256) throws {
+        try database.execute(sql: "DELETE FROM releases WHERE name = ?", arguments: [name.description])
+    }
+
     func releaseKeys() throws -> [ReleaseKey] {
         try Row.fetchAll(database, sql: "SELECT * FROM release_keys ORDER BY position")
             .map { try $0.document("key", as: ReleaseKey.self) }
