@@ -51,6 +51,9 @@ public enum StreamLimit {
     public static let buffer = 256 << 10
     /// How long a stream lives without its node or its operator, in seconds.
     public static let idleSeconds: Int64 = 300
+    /// Who has nothing to send sends an empty `idle` frame this often, in seconds: what is silent for longer is taken
+    /// for dead by servers, clients and what lies between them.
+    public static let heartbeatSeconds: Int64 = 20
     /// The words of a command.
     public static let commandWords = 256
     /// All words of a command together.
@@ -81,6 +84,8 @@ public struct StreamFrame: Sendable, Equatable {
         case window = 4
         /// Why it cannot go on, a sentence in UTF-8. The last frame of a stream.
         case failure = 5
+        /// Nothing: it shows that the connection lives, and is left aside.
+        case idle = 6
     }
 
     /// Makes a frame; content beyond `StreamLimit.frame` belongs into another.

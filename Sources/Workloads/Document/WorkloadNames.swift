@@ -6,7 +6,7 @@ public struct WorkloadName: Hashable, Sendable, Codable, Comparable, CustomStrin
     public let rawValue: String
 
     /// What is allowed, for messages.
-    static let allowed = "1 to 63 of a-z, 0-9 and '-', beginning and ending with a letter or digit"
+    public static let allowed = "1 to 63 of a-z, 0-9 and '-', beginning and ending with a letter or digit"
 
     /// Takes 1 to 63 of `a-z0-9-` that neither begin nor end with `-`, or nil.
     public init?(_ text: String) {
