@@ -83,16 +83,18 @@ let rows: [Row] = [
     Row(name: "Lab", kind: .module, needs: ["Contract", "Release", "Operator"]),
 
     // The server.
-    Row(name: "Store", kind: .module, needs: ["Contract"], products: [grdb]),
+    Row(name: "Store", kind: .module, needs: ["Contract", "Workloads"], products: [grdb]),
     Row(
-        name: "ControlPlane", kind: .module, needs: ["Contract", "Decisions", "Release", "Store", "Cryptography"],
+        name: "ControlPlane", kind: .module,
+        needs: ["Contract", "Decisions", "Release", "Store", "Cryptography", "Workloads"],
         products: [hummingbird, hummingbirdTLS, logging, lifecycle, nioSSL, nioCore, nioFileSystem]),
 
     // Programs: composition only.
     Row(name: "apus-init", kind: .program, needs: ["Node", "Sequences", "Linux"]),
     Row(name: "apus-agent", kind: .program, needs: ["Agent"]),
     Row(
-        name: "apusd", kind: .program, needs: ["ControlPlane", "Store", "Contract"],
+        name: "apusd", kind: .program,
+        needs: ["ControlPlane", "Store", "Contract", "Workloads", "Images", "Fetch"],
         products: [argumentParser, logging]),
     Row(
         name: "apus", kind: .program,
@@ -129,8 +131,12 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Packing", ["Release", "Cryptography", "Linux"], []),
     ("Manuscripts", ["Contract", "Workloads"], []),
     ("Lab", ["Contract"], []),
-    ("Store", ["Contract"], []),
-    ("ControlPlane", ["Contract", "Store", "Release", "Cryptography"], [hummingbird, hummingbirdTesting]),
+    ("Store", ["Contract", "Workloads"], []),
+    (
+        "ControlPlane", ["Contract", "Store", "Release", "Cryptography", "Workloads"],
+        [hummingbird, hummingbirdTesting]
+    ),
+    ("apusd", ["ControlPlane", "Contract", "Workloads", "Cryptography"], []),
     // These run both programs as processes.
     ("apus", ["apusd", "Contract", "Cryptography", "Fetch", "Release"], []),
 ]

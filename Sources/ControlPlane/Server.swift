@@ -31,18 +31,26 @@ public struct Server: Service, CustomStringConvertible {
     private let token: AdminToken
     private let identity: ServerIdentity
     private let health: DatabaseHealth
+    private let resolver: any TagResolver
+    let streams = StreamHub()
     private let logger: Logger
 
     /// Opens the data directory, making what is not there yet, and holds it until the server is gone.
     ///
+    /// - Parameter resolver: asks registries what images' tags name; nil takes images by digest alone.
     /// - Throws: `ServerProblem` or `StoreError`: a sentence that says what to do.
-    public init(options: ServerOptions, logger: Logger) throws {
-        try self.init(options: options, logger: logger, now: { Int64(Date().timeIntervalSince1970) })
+    public init(options: ServerOptions, resolver: (any TagResolver)? = nil, logger: Logger) throws {
+        try self.init(
+            options: options, resolver: resolver, logger: logger, now: { Int64(Date().timeIntervalSince1970) })
     }
 
     /// As above, with a clock of the caller's, in seconds since 1970.
-    init(options: ServerOptions, logger: Logger, now: @escaping @Sendable () -> Int64) throws {
+    init(
+        options: ServerOptions, resolver: (any TagResolver)? = nil, logger: Logger,
+        now: @escaping @Sendable () -> Int64
+    ) throws {
         self.options = options
+        self.resolver = resolver ?? NoTagResolver()
         self.logger = logger
         try options.check()
         OpenFiles.raiseLimit()
@@ -81,6 +89,7 @@ public struct Server: Service, CustomStringConvertible {
         } catch {
             logger.warning("files of removed releases stay, ignoring", metadata: ["error": "\(error)"])
         }
+        try await workloads.refreshAll()
         let address = options.address ?? Self.anyAddress
         try ListeningCheck.demand(address: address, port: options.port, option: "--port")
         if let bootPort = options.bootPort {
@@ -97,9 +106,11 @@ public struct Server: Service, CustomStringConvertible {
             services.append(bootApplication(address: address, port: bootPort) { listening.boot($0) })
         }
         services.append(Announcer(listening: listening))
-        services.append(Janitor(core: core, releases: releases, registration: registration, logger: logger))
+        services.append(
+            Janitor(
+                core: core, releases: releases, registration: registration, streams: streams, logger: logger))
         // Shutdown runs backwards through the list: long polls end first, so that connections can drain.
-        services.append(PollEnder(signals: core.signals))
+        services.append(PollEnder(signals: core.signals, streams: streams))
         defer { try? store.close() }
         try await ServiceGroup(configuration: .init(services: services, logger: logger)).run()
     }
@@ -124,6 +135,8 @@ public struct Server: Service, CustomStringConvertible {
         return RegistrationService(core: core, listedSerials: { SerialList.read(serials) })
     }
 
+    private var workloads: WorkloadService { WorkloadService(core: core, resolver: resolver) }
+
     private func application(
         address: String, releases: ReleaseService, listening: Listening
     ) throws -> some Service {
@@ -132,6 +145,16 @@ public struct Server: Service, CustomStringConvertible {
         router.add(
             middleware: CallerMiddleware(
                 token: token, authority: core.authority.issuer.certificate, store: store, now: core.now))
+        book(router: router, releases: releases, listening: listening).refuseOtherMethods()
+        return Application(
+            router: router,
+            server: try tlsServer(),
+            configuration: configuration(address: address, port: options.port),
+            onServerRunning: { listening.api($0.localAddress?.port ?? 0) }, logger: logger)
+    }
+
+    /// All routes of the API.
+    func book(router: Router<CallContext>, releases: ReleaseService, listening: Listening) -> RouteBook {
         var book = RouteBook(router: router)
         let boot = BootShelf(directory: directory)
         OpenRoutes(health: health, boot: boot).add(to: &book)
@@ -140,18 +163,18 @@ public struct Server: Service, CustomStringConvertible {
         RegistrationRoutes(service: registration, limiter: limiter).add(to: &book)
         // A node reports a few times a second at most; more would push others' events out.
         let reports = RateLimiter(capacity: 400, perSecond: 20)
-        NodeRoutes(service: NodeService(core: core), limiter: reports).add(to: &book)
+        StreamRoutes(service: StreamService(core: core, hub: streams)).add(to: &book)
+        NodeRoutes(
+            service: NodeService(core: core, streams: streams), workloads: NodeWorkloads(core: core), limiter: reports
+        ).add(to: &book)
         OperatorRoutes(service: OperatorService(core: core), tokens: TokenService(core: core)).add(to: &book)
+        WorkloadRoutes(service: workloads, policies: PolicyService(core: core)).add(to: &book)
+        SecretRoutes(secrets: SecretService(core: core), registries: RegistryService(core: core)).add(to: &book)
         let (core, options, identity) = (core, options, identity)
         ReleaseRoutes(service: releases, boot: boot) {
             try await Self.trust(core, options, identity, port: listening.port ?? options.port)
         }.add(to: &book)
-        book.refuseOtherMethods()
-        return Application(
-            router: router,
-            server: try tlsServer(),
-            configuration: configuration(address: address, port: options.port),
-            onServerRunning: { listening.api($0.localAddress?.port ?? 0) }, logger: logger)
+        return book
     }
 
     private func tlsServer() throws -> HTTPServerBuilder {

@@ -2,15 +2,17 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 
-/// Ends all long polls when the server is asked to stop.
+/// Ends all long polls and streams when the server is asked to stop.
 struct PollEnder: Service, CustomStringConvertible {
     var description: String { "the end of long polls" }
 
     let signals: Signals
+    let streams: StreamHub
 
     func run() async throws {
         try? await gracefulShutdown()
         signals.close()
+        streams.closeAll()
     }
 }
 
@@ -21,12 +23,14 @@ struct Janitor: Service, CustomStringConvertible {
     let core: Core
     let releases: ReleaseService
     let registration: RegistrationService
+    let streams: StreamHub
     let logger: Logger
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 do {
+                    streams.sweep()
                     try await registration.expireIdle()
                     releases.shelf.removeAbandoned()
                 } catch {

@@ -60,7 +60,7 @@ struct Serve: AsyncParsableCommand {
         logger.logLevel = try Settings.logLevel()
         let options = try options()
         try await reportingProblems {
-            let server = try Server(options: options, logger: logger)
+            let server = try Server(options: options, resolver: RegistryTags(), logger: logger)
             try await server.runUntilSignalled { addresses in
                 print(summary(of: server, addresses))
                 fflush(nil)

@@ -52,6 +52,16 @@ enum Exchange {
     static func decode<Value: Decodable>(
         _ type: Value.Type, from request: Request, limit: Int
     ) async throws -> Value {
+        let bytes = try await bytes(of: request, limit: limit)
+        do {
+            return try Wire.decode(type, from: bytes, limit: limit)
+        } catch {
+            throw APIFailure.malformed("the body is not what this route accepts: \(error)")
+        }
+    }
+
+    /// Reads a body of at least one byte and at most `limit`.
+    static func bytes(of request: Request, limit: Int) async throws -> [UInt8] {
         if let length = request.headers[.contentLength].flatMap(Int.init), length > limit {
             throw APIFailure.tooLarge(limit: limit)
         }
@@ -64,11 +74,7 @@ enum Exchange {
         guard buffer.readableBytes > 0 else {
             throw APIFailure.malformed("the body is empty; send JSON as the API's description says")
         }
-        do {
-            return try Wire.decode(type, from: Array(buffer.readableBytesView), limit: limit)
-        } catch {
-            throw APIFailure.malformed("the body is not what this route accepts: \(error)")
-        }
+        return Array(buffer.readableBytesView)
     }
 
     /// A JSON reply.

@@ -7,6 +7,15 @@ import Hummingbird
 struct RouteBook {
     private let router: Router<CallContext>
     private var methods: [String: Set<HTTPRequest.Method>] = [:]
+    /// All routes that were added.
+    private(set) var routes: [Route] = []
+
+    /// A route and who may call it.
+    struct Route: Sendable {
+        var method: HTTPRequest.Method
+        var path: String
+        var access: any AccessContext.Type
+    }
 
     init(router: Router<CallContext>) { self.router = router }
 
@@ -17,6 +26,7 @@ struct RouteBook {
     ) {
         router.group(RouterPath(path), context: access).on("", method: method, use: handler)
         methods[path, default: []].insert(method)
+        routes.append(Route(method: method, path: path, access: access))
         guard method == .get else { return }
         router.group(RouterPath(path), context: access).on("", method: .head) { request, context in
             try await handler(request, context).createHeadResponse()

@@ -7,6 +7,7 @@ import Store
 /// What nodes ask and tell, once they have a certificate.
 struct NodeService: Sendable {
     let core: Core
+    let streams: StreamHub
 
     /// A plan for a node that is to be provisioned, signed with the CA's key.
     func plan(for id: NodeID) async throws -> [UInt8] {
@@ -45,14 +46,15 @@ struct NodeService: Sendable {
 
     /// What the node should be and do, once that is newer than what it knows or the time is over.
     func desired(for id: NodeID, after generation: Int, waitSeconds: Int64) async throws -> DesiredState {
-        let core = core
+        let (core, streams) = (core, streams)
         @Sendable func look() async throws -> DesiredState {
             try await core.store.read { transaction in
                 let node = try Self.find(id, transaction)
                 let release = try node.desiredRelease.flatMap { try transaction.release($0) }
                 return DesiredState(
                     generation: node.generation, release: release?.name, releaseVersion: release?.version,
-                    commands: try transaction.commands(node: id), probation: node.probation ?? ProbationRule())
+                    commands: try transaction.commands(node: id), probation: node.probation ?? ProbationRule(),
+                    workloads: try transaction.assignment(of: id)?.generation, streams: streams.waiting(for: id))
             }
         }
         let newer = try await core.poll(.desired(id), waitSeconds: waitSeconds) {
@@ -133,7 +135,7 @@ struct NodeService: Sendable {
         let kind = event.kind
         guard (1...32).contains(kind.utf8.count), kind.utf8.allSatisfy({ (0x61...0x7a).contains($0) || $0 == 0x2d })
         else { throw APIFailure.malformed("field 'kind' has 1 to 32 characters of a-z and '-'") }
-        guard !["state", "step", "token", "release", "registration", "plan"].contains(kind) else {
+        guard !Self.ownKinds.contains(kind) else {
             throw APIFailure.malformed("events of kind '\(kind)' are the server's own; send another kind")
         }
         let core = core
@@ -144,6 +146,11 @@ struct NodeService: Sendable {
     }
 
     // MARK: - Parts
+
+    /// Kinds of events that only the server tells of.
+    private static let ownKinds: Set = [
+        "state", "step", "token", "release", "registration", "plan", "secret", "registry", "policy", "stream",
+    ]
 
     /// Refuses a source of logs that there is none of; `place` says where it stood.
     static func demandSource(_ source: String, _ place: String) throws {

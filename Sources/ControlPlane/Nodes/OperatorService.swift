@@ -76,6 +76,10 @@ struct OperatorService: Sendable {
             try announcements.event(
                 transaction, at: now, node: id, kind: "label",
                 "labels changed: \(request.labels.keys.sorted().joined(separator: ", "))")
+            try transaction.save(node)
+            // Labels say where workloads run.
+            try Assigner(transaction: transaction, now: now).refresh(&announcements, only: id)
+            node.generation = try NodeService.find(id, transaction).generation
         }
     }
 

@@ -102,6 +102,7 @@ struct RegistrationKeeper {
             announcements.add(.desired(id))
             try transaction.save(node)
             try transaction.save(record)
+            try Assigner(transaction: transaction, now: now).refresh(&announcements, only: id, isRefusing: false)
         }
     }
 

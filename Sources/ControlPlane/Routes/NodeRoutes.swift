@@ -1,10 +1,12 @@
 import Contract
 import HTTPTypes
 import Hummingbird
+import Workloads
 
 /// `/v1/node`: for a node, about itself.
 struct NodeRoutes: Sendable {
     let service: NodeService
+    let workloads: NodeWorkloads
     /// Bounds how fast each node may report.
     let limiter: RateLimiter
 
@@ -15,6 +17,8 @@ struct NodeRoutes: Sendable {
         book.on(.post, "/v1/node/steps", for: NodeContext.self, use: steps)
         book.on(.post, "/v1/node/log", for: NodeContext.self, use: log)
         book.on(.post, "/v1/node/events", for: NodeContext.self, use: event)
+        book.on(.get, "/v1/node/workloads", for: NodeContext.self, use: assignment)
+        book.on(.post, "/v1/node/workloads", for: NodeContext.self, use: reports)
     }
 
     @Sendable private func plan(_ request: Request, _ context: NodeContext) async throws -> Response {
@@ -54,6 +58,20 @@ struct NodeRoutes: Sendable {
         try slow(context)
         let event = try await Exchange.decode(NodeEvent.self, from: request, limit: 16 << 10)
         try await service.receive(event, from: context.node)
+        return try Exchange.reply(Acknowledgement(message: "noted"))
+    }
+
+    /// The one reply with secrets; nothing on the way may keep it, which `no-store` says.
+    @Sendable private func assignment(_ request: Request, _ context: NodeContext) async throws -> Response {
+        try slow(context)
+        return Exchange.reply(json: try await workloads.assignment(for: context.node))
+    }
+
+    @Sendable private func reports(_ request: Request, _ context: NodeContext) async throws -> Response {
+        try slow(context)
+        let reports = try await Exchange.decode(
+            WorkloadReports.self, from: request, limit: WorkloadWireLimit.reports)
+        try await workloads.receive(reports, from: context.node)
         return try Exchange.reply(Acknowledgement(message: "noted"))
     }
 

@@ -105,6 +105,8 @@ enum ServerLimit {
     static let bootArtifact: UInt64 = 256 << 20
     /// Trusted release keys.
     static let releaseKeys = 32
+    /// Workloads.
+    static let workloads = 1024
     /// Join tokens.
     static let tokens = 10_000
     /// The longest life of a token, in seconds: ten years.

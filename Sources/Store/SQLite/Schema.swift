@@ -5,6 +5,7 @@ enum Schema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { try $0.execute(sql: version1) }
+        migrator.registerMigration("2") { try $0.execute(sql: version2) }
         return migrator
     }
 
@@ -127,5 +128,58 @@ enum Schema {
             bytes INTEGER NOT NULL
         ) STRICT;
         CREATE INDEX logs_by_node ON logs (node, sequence);
+        """
+
+    /// Workloads. What changes gets another `position`, which never comes again: it serves as a version.
+    private static let version2 = """
+        CREATE TABLE workloads (
+            name TEXT PRIMARY KEY NOT NULL,
+            document TEXT NOT NULL,
+            revision TEXT NOT NULL,
+            is_stopped INTEGER NOT NULL,
+            restarts INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE revisions (
+            position INTEGER PRIMARY KEY AUTOINCREMENT,
+            workload TEXT NOT NULL REFERENCES workloads (name) ON DELETE CASCADE,
+            revision TEXT NOT NULL,
+            document TEXT NOT NULL,
+            applied INTEGER NOT NULL,
+            UNIQUE (workload, revision)
+        ) STRICT;
+
+        CREATE TABLE secrets (
+            position INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE,
+            value BLOB NOT NULL,
+            changed INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE registries (
+            position INTEGER PRIMARY KEY AUTOINCREMENT,
+            host TEXT NOT NULL UNIQUE,
+            account TEXT NOT NULL,
+            changed INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE assignments (
+            node TEXT PRIMARY KEY NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+            generation INTEGER NOT NULL,
+            fingerprint TEXT NOT NULL,
+            reported_generation INTEGER,
+            images TEXT NOT NULL
+        ) STRICT;
+
+        CREATE TABLE workload_reports (
+            node TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+            workload TEXT NOT NULL,
+            report TEXT NOT NULL,
+            since INTEGER NOT NULL,
+            PRIMARY KEY (node, workload)
+        ) STRICT;
+        CREATE INDEX workload_reports_by_workload ON workload_reports (workload, node);
         """
 }

@@ -42,11 +42,14 @@ struct TestSite: Sendable {
     let adminToken: String
     let signals: Signals
     let stop: @Sendable () async -> Void
+    /// All routes that the server has.
+    let routes: [RouteBook.Route]
 
     /// Runs a body against a server of its own and stops that gracefully afterwards.
     static func run(
         in scratch: ScratchDirectory? = nil, logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-        configure: (inout ServerOptions) -> Void = { _ in }, _ body: @escaping @Sendable (TestSite) async throws -> Void
+        resolver: (any TagResolver)? = nil, configure: (inout ServerOptions) -> Void = { _ in },
+        _ body: @escaping @Sendable (TestSite) async throws -> Void
     ) async throws {
         let scratch = try scratch ?? ScratchDirectory()
         var options = ServerOptions(dataDirectory: scratch.path + "/data")
@@ -55,7 +58,7 @@ struct TestSite: Sendable {
         options.bootPort = 0
         configure(&options)
         let clock = TestClock()
-        let server = try Server(options: options, logger: logger, now: { clock.now })
+        let server = try Server(options: options, resolver: resolver, logger: logger, now: { clock.now })
         let directory = DataDirectory(at: options.dataDirectory)
         let token = try String(contentsOfFile: directory.adminToken, encoding: .utf8)
         let (running, isRunning) = AsyncStream.makeStream(of: Server.Addresses.self)
@@ -70,7 +73,7 @@ struct TestSite: Sendable {
                 let site = TestSite(
                     directory: directory, addresses: addresses, clock: clock,
                     adminToken: String(token.dropLast()), signals: server.core.signals,
-                    stop: { await group.triggerGracefulShutdown() })
+                    stop: { await group.triggerGracefulShutdown() }, routes: server.routes)
                 do {
                     try await body(site)
                 } catch {
