@@ -78,7 +78,7 @@ let rows: [Row] = [
 
     // The builder's and operator's side.
     Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux", "Slots"]),
-    Row(name: "Operator", kind: .module, needs: ["Contract", "Fetch"]),
+    Row(name: "Operator", kind: .module, needs: ["Contract", "Fetch", "Workloads"]),
     Row(name: "Manuscripts", kind: .module, needs: ["Contract", "Workloads"], products: [yams]),
     Row(name: "Lab", kind: .module, needs: ["Contract", "Release", "Operator"]),
 
@@ -98,7 +98,9 @@ let rows: [Row] = [
         products: [argumentParser, logging]),
     Row(
         name: "apus", kind: .program,
-        needs: ["Contract", "Release", "Packing", "Fetch", "Operator", "Lab", "Cryptography"],
+        needs: [
+            "Contract", "Release", "Packing", "Fetch", "Operator", "Manuscripts", "Workloads", "Lab", "Cryptography",
+        ],
         products: [argumentParser]),
 
     // Scratch folders, programs, seeded generators: for every test target, and never for a program.
@@ -138,7 +140,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ),
     ("apusd", ["ControlPlane", "Contract", "Workloads", "Cryptography"], []),
     // These run both programs as processes.
-    ("apus", ["apusd", "Contract", "Cryptography", "Fetch", "Release"], []),
+    ("apus", ["apusd", "Contract", "Cryptography", "Fetch", "Release", "Workloads"], []),
 ]
 
 /// The closure of the rows that `APUS_ONLY` names, or all rows.

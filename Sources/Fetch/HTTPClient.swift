@@ -81,8 +81,10 @@ public final class HTTPClient {
     }
 
     /// Sends `sizeBytes` bytes that `source` gives piece by piece; it returns how many it put into the buffer.
+    ///
+    /// Without a size the body lasts until `source` returns 0 (RFC 9112, section 7.1: chunked).
     public func upload(
-        _ method: String, _ url: String, headers: [HTTPHeader] = [], sizeBytes: UInt64,
+        _ method: String, _ url: String, headers: [HTTPHeader] = [], sizeBytes: UInt64?,
         limitBytes: Int = WireLimit.message, cancellation: Cancellation? = nil,
         from source: (UnsafeMutableRawBufferPointer) throws -> Int
     ) throws -> HTTPResponse {
@@ -92,7 +94,7 @@ public final class HTTPClient {
             try prepare(method, url, transfer)
             try set(apus_curl_set_long(handle, CURLOPT_UPLOAD, 1))
             try set(apus_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, method))
-            try set(apus_curl_set_size(handle, CURLOPT_INFILESIZE_LARGE, Int(clamping: sizeBytes)))
+            try set(apus_curl_set_size(handle, CURLOPT_INFILESIZE_LARGE, sizeBytes.map { Int(clamping: $0) } ?? -1))
             try set(apus_curl_set_data_callback(handle, CURLOPT_READFUNCTION, Callbacks.read))
             try set(apus_curl_set_pointer(handle, CURLOPT_READDATA, Unmanaged.passUnretained(transfer).toOpaque()))
             try setStallLimit()
@@ -108,6 +110,7 @@ public final class HTTPClient {
         }
     }
 
+    /// Without a stall limit a transfer may rest for as long as both sides like.
     private func setStallLimit() throws(FetchError) {
         try set(apus_curl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1))
         try set(apus_curl_set_long(handle, CURLOPT_LOW_SPEED_TIME, configuration.stallTimeoutSeconds))

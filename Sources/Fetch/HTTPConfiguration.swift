@@ -8,7 +8,7 @@ public struct HTTPConfiguration: Sendable {
     public var proxy: String?
     /// How long connecting may take, TLS included, in seconds.
     public var connectTimeoutSeconds: Int
-    /// A transfer during which nothing arrives for this long is given up, in seconds.
+    /// A transfer during which nothing arrives for this long is given up, in seconds; 0 waits for ever.
     public var stallTimeoutSeconds: Int
     /// Whether `http://` is allowed too: only for what is verified by other means.
     public var allowsPlainHTTP: Bool

@@ -86,7 +86,7 @@ extension Manuscript {
                 }
                 found.append(new)
             } catch {
-                problems += error.problems
+                problems += error.problems.sorted { $0.line ?? 0 < $1.line ?? 0 }
             }
         }
         guard problems.isEmpty else { throw ManuscriptError(file: file, problems: problems) }
@@ -97,7 +97,9 @@ extension Manuscript {
         }
     }
 
+    /// Mistakes of the text and those of the document together: a line that could not be read is judged once.
     private init(_ part: WrittenDocument) throws(WritingError) {
+        let unread = Set(part.problems.map(\.line))
         if part.value["services"] != nil, part.value["image"] == nil {
             throw WritingError(
                 line: part.lines.line(of: "services"),
@@ -107,9 +109,13 @@ extension Manuscript {
         do throws(DocumentError) {
             workload = try Workload(document: part.value, requiresDigest: false)
         } catch {
-            throw WritingError(
-                problems: error.problems.map { .init(line: part.lines.line(of: $0.path), reason: "\($0)") })
+            let problems = error.problems.map { problem in
+                ManuscriptError.Problem(line: part.lines.line(of: problem.path), reason: problem.description)
+            }
+            let all = part.problems + problems.filter { !unread.contains($0.line) }
+            throw WritingError(problems: all.isEmpty ? problems : all)
         }
+        guard part.problems.isEmpty else { throw WritingError(problems: part.problems) }
         document = part.value
         lines = part.lines
     }
@@ -139,14 +145,16 @@ struct WritingError: Error {
     init(line: Int?, _ reason: String) { problems = [.init(line: line, reason: reason)] }
 }
 
-/// A document's value and where its fields stand.
+/// A document's value, where its fields stand, and which of them could not be read: those are null.
 struct WrittenDocument {
     var value: DocumentValue
     var lines: [String: Int]
+    var problems: [ManuscriptError.Problem]
 
-    init(value: DocumentValue, lines: [String: Int]) {
+    init(value: DocumentValue, lines: [String: Int], problems: [ManuscriptError.Problem]) {
         self.value = value
         self.lines = lines
+        self.problems = problems
     }
 
     /// Reads JSON strictly; its lines are found by reading it as YAML, where that is possible.
@@ -157,6 +165,7 @@ struct WrittenDocument {
             throw WritingError(line: nil, error.description)
         }
         lines = (try? WrittenDocument.yaml(bytes))?.first?.lines ?? [:]
+        problems = []
     }
 }
 

@@ -13,7 +13,6 @@ extension WrittenDocument {
                 line: nil, "there are more aliases ('*name') than a file of this size may have: write the values out")
         }
         var documents: [WrittenDocument] = []
-        var problems: [ManuscriptError.Problem] = []
         do {
             // Without rules of its own the library takes every word for text, and what it means is decided here.
             let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
@@ -22,19 +21,17 @@ extension WrittenDocument {
                 var reader = YAMLReader(root: root, previous: previous)
                 let value = try reader.read(root)
                 previous = reader.start
-                problems += reader.problems
-                guard value != .null else { continue }
-                documents.append(WrittenDocument(value: value, lines: reader.lines))
+                guard value != .null || !reader.problems.isEmpty else { continue }
+                documents.append(WrittenDocument(value: value, lines: reader.lines, problems: reader.problems))
                 guard documents.count <= Manuscript.documentsPerFile else {
                     throw WritingError(line: nil, "a file has at most \(Manuscript.documentsPerFile) documents")
                 }
             }
         } catch let error as WritingError {
-            throw WritingError(problems: problems + error.problems)
+            throw WritingError(problems: documents.flatMap(\.problems) + error.problems)
         } catch {
-            throw WritingError(problems: problems + [YAMLSyntax.problem(error, in: text)])
+            throw WritingError(problems: documents.flatMap(\.problems) + [YAMLSyntax.problem(error, in: text)])
         }
-        guard problems.isEmpty else { throw WritingError(problems: problems) }
         return documents
     }
 }

@@ -9,7 +9,8 @@ public final class OperatorClient {
     /// The server's address, without a slash at its end.
     public let endpoint: String
     private let http: HTTPClient
-    private let token: String
+    let token: String
+    let caCertificate: String
 
     /// A client for the server at `endpoint`, such as `https://apus.example:8443`, believed by `caCertificate` (PEM).
     public init(endpoint: String, caCertificate: String, token: String) throws {
@@ -17,6 +18,7 @@ public final class OperatorClient {
         while address.hasSuffix("/") { address.removeLast() }
         self.endpoint = address
         self.token = token
+        self.caCertificate = caCertificate
         http = try HTTPClient(HTTPConfiguration(caCertificates: caCertificate))
     }
 
@@ -172,9 +174,16 @@ public final class OperatorClient {
     func post<Value: Decodable>(
         _ type: Value.Type, _ path: String, _ body: some Encodable, timeoutSeconds: Int = 60
     ) throws -> Value {
+        try send("POST", type, path, try Wire.encode(body), timeoutSeconds: timeoutSeconds)
+    }
+
+    /// Sends JSON that is encoded already; without any, the request has no body.
+    func send<Value: Decodable>(
+        _ method: String, _ type: Value.Type, _ path: String, _ body: [UInt8]? = nil, timeoutSeconds: Int = 60
+    ) throws -> Value {
         let reply = try http.request(
-            "POST", endpoint + path, headers: [.bearer(token), .json], body: try Wire.encode(body),
-            limitBytes: Self.replyLimitBytes, timeoutSeconds: timeoutSeconds)
+            method, endpoint + path, headers: [.bearer(token), .json], body: body, limitBytes: Self.replyLimitBytes,
+            timeoutSeconds: timeoutSeconds)
         return try Wire.decode(type, from: reply.body, limit: Self.replyLimitBytes)
     }
 

@@ -5,7 +5,8 @@ import ArgumentParser
 struct Apus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apus",
-        abstract: "Looks after nodes, releases and join tokens; builds releases and boot artifacts; rehearses on "
+        abstract:
+            "Looks after nodes, workloads, releases and join tokens; builds releases and boot artifacts; rehearses on "
             + "virtual machines.",
         discussion: """
             The server is named by --server or APUS_SERVER, its CA by --ca or APUS_CA, the operator's token by \
@@ -17,7 +18,8 @@ struct Apus: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            NodeCommands.self, TokenCommands.self, ReleaseCommands.self, SiteCommand.self,
-            BootArtifactCommand.self, USBImageCommand.self, LabCommand.self, DemoCommand.self,
+            NodeCommands.self, WorkloadCommands.self, SecretCommands.self, RegistryCommands.self, TokenCommands.self,
+            ReleaseCommands.self, SiteCommand.self, BootArtifactCommand.self, USBImageCommand.self, LabCommand.self,
+            DemoCommand.self,
         ])
 }

@@ -44,6 +44,14 @@ func findNode(_ text: String, in nodes: [NodeView]) throws -> NodeView {
     return match
 }
 
+/// The one node that has `text` as its label `name`, or whose id begins with it.
+func findNodeByName(_ text: String, _ api: OperatorClient) throws -> NodeView {
+    let nodes = try api.nodes()
+    let named = nodes.filter { $0.labels["name"] == text }
+    guard named.count <= 1 else { throw Failure("\(named.count) nodes have the name '\(text)': give an id instead") }
+    return try named.first ?? findNode(text, in: nodes)
+}
+
 /// How many characters of an id it takes to tell nodes apart: their first ten are the time of registration, which is
 /// the same for all machines of a rack that is switched on.
 func idLength(_ nodes: [NodeView]) -> Int {

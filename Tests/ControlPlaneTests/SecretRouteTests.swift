@@ -1,6 +1,7 @@
 import Contract
 import Foundation
 import HTTPTypes
+import HummingbirdTesting
 import Logging
 import Synchronization
 import Testing

@@ -30,6 +30,12 @@ import Workloads
         #expect(said.contains("  line 3: comand: is not a known field; the nearest known one is 'command'"))
     }
 
+    @Test func wordsThatCannotBeReadStandBesideOtherMistakes() {
+        let text = "name: no\nimage: registry.example/web:1\ntti: true\nmode: 0755\nhostname: 07\n"
+        #expect(mistakes(text).map(\.line) == [1, 3, 4, 5])
+        #expect(mistakes("yes\n").isEmpty == false)
+    }
+
     @Test func mistakesOfAJSONFileHaveLinesToo() {
         let text = "{\n  \"name\": \"web\",\n  \"image\": \"registry.example/web:1\",\n  \"tti\": true\n}\n"
         #expect(mistakes(text, file: "web.json").map(\.line) == [4])

@@ -3,6 +3,7 @@ import Cryptography
 import Fetch
 import Foundation
 import Testing
+import Workloads
 
 /// The programs as they were built, beside the tests.
 enum Programs {
@@ -49,9 +50,11 @@ final class Scratch {
     }
 }
 
-/// Runs a program to its end; its environment is only what is given, and `PATH`.
+/// Runs a program to its end; its environment is only what is given, and `PATH`; without input there is none.
 @discardableResult
-func run(_ program: String, _ arguments: [String], environment: [String: String] = [:]) async throws -> Outcome {
+func run(
+    _ program: String, _ arguments: [String], environment: [String: String] = [:], input: String? = nil
+) async throws -> Outcome {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
@@ -59,7 +62,10 @@ func run(_ program: String, _ arguments: [String], environment: [String: String]
     // Files, not pipes: nobody has to read them while the program runs.
     let scratch = try Scratch()
     let (output, errors) = (try scratch.write("output", ""), try scratch.write("errors", ""))
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput =
+        try input.map {
+            try FileHandle(forReadingFrom: URL(fileURLWithPath: try scratch.write("input", $0)))
+        } ?? FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
     try await process.runToItsEnd()
@@ -81,6 +87,11 @@ extension Process {
 /// Runs what blocks on a thread of its own: the few that all tests share are not held up.
 private func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { done in Thread.detachNewThread { done.resume(returning: body()) } }
+}
+
+/// `onThread` for what may fail.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await onThread { Result { try body() } }.get()
 }
 
 /// Reads text until it is enough, or ends.
@@ -205,6 +216,17 @@ struct TestMachine {
         return try HTTPClient(HTTPConfiguration(caCertificates: try server.caCertificate, identity: identity))
     }
 
+    /// What it speaks to the server with from any thread, once it was admitted.
+    func admitted(_ server: RunningServer) async throws -> NodeEnd {
+        let token = try await server.apus("token", "create").output.trimmingCharacters(in: .newlines)
+        let status = try register(server, token: token).status
+        let identity = ClientIdentity(
+            certificatePEM: try #require(status.certificate), keyPEM: try key.pem())
+        return NodeEnd(
+            id: try #require(status.nodeID), address: server.address, caCertificate: try server.caCertificate,
+            identity: identity)
+    }
+
     private var inventory: Inventory {
         Inventory(
             smbios: .init(
@@ -213,5 +235,44 @@ struct TestMachine {
             architecture: .current, processor: "cpu", processorCount: 4, memoryBytes: UInt64.max,
             networkInterfaces: [], disks: [], usb: [], pci: [], hasTPM: false,
             firmware: .init(vendor: "EDK II", version: "1", secureBoot: false), clockSeconds: 1_800_000_000)
+    }
+}
+
+/// An admitted machine's side of the API; blocks its thread.
+struct NodeEnd: Sendable {
+    let id: NodeID
+    let address: String
+    let caCertificate: String
+    let identity: ClientIdentity
+
+    /// A connection of its own.
+    func connect() throws -> HTTPClient {
+        try HTTPClient(HTTPConfiguration(caCertificates: caCertificate, identity: identity))
+    }
+
+    /// Asks what is wanted, again after every change, until `find` has found what it looks for.
+    func wait<Value>(_ find: (HTTPClient, DesiredState) throws -> Value?) throws -> Value {
+        let http = try connect()
+        var after = 0
+        while true {
+            let reply = try http.request("GET", address + "/v1/node/desired?after=\(after)&waitSeconds=20")
+            guard !reply.body.isEmpty else { continue }
+            let state = try Wire.decode(DesiredState.self, from: reply.body)
+            if let found = try find(http, state) { return found }
+            after = state.generation
+        }
+    }
+
+    /// What its workloads are to be.
+    func assignment(_ http: HTTPClient) throws -> WorkloadAssignment {
+        let reply = try http.request("GET", address + "/v1/node/workloads", limitBytes: WorkloadWireLimit.assignment)
+        return try WorkloadAssignment.decoded(from: reply.body)
+    }
+
+    /// Says how a workload fares.
+    func report(_ http: HTTPClient, _ report: WorkloadReport, generation: Int) throws {
+        let reports = WorkloadReports(generation: generation, reports: [report])
+        _ = try http.request(
+            "POST", address + "/v1/node/workloads", headers: [.json], body: try Wire.encode(reports))
     }
 }

@@ -52,7 +52,27 @@ enum Exchange {
     static func decode<Value: Decodable>(
         _ type: Value.Type, from request: Request, limit: Int
     ) async throws -> Value {
-        let bytes = try await bytes(of: request, limit: limit)
+        try decode(type, from: try await bytes(of: request, limit: limit), limit: limit)
+    }
+
+    /// Reads a body of at least one byte and at most `limit`.
+    static func bytes(of request: Request, limit: Int) async throws -> [UInt8] {
+        let bytes = try await allBytes(of: request, limit: limit)
+        guard !bytes.isEmpty else {
+            throw APIFailure.malformed("the body is empty; send JSON as the API's description says")
+        }
+        return bytes
+    }
+
+    /// Reads a body that may be empty, which is nil.
+    static func decodeIfPresent<Value: Decodable>(
+        _ type: Value.Type, from request: Request, limit: Int
+    ) async throws -> Value? {
+        let bytes = try await allBytes(of: request, limit: limit)
+        return bytes.isEmpty ? nil : try decode(type, from: bytes, limit: limit)
+    }
+
+    private static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], limit: Int) throws -> Value {
         do {
             return try Wire.decode(type, from: bytes, limit: limit)
         } catch {
@@ -60,8 +80,7 @@ enum Exchange {
         }
     }
 
-    /// Reads a body of at least one byte and at most `limit`.
-    static func bytes(of request: Request, limit: Int) async throws -> [UInt8] {
+    private static func allBytes(of request: Request, limit: Int) async throws -> [UInt8] {
         if let length = request.headers[.contentLength].flatMap(Int.init), length > limit {
             throw APIFailure.tooLarge(limit: limit)
         }
@@ -70,9 +89,6 @@ enum Exchange {
             buffer = try await request.body.collect(upTo: limit)
         } catch is NIOTooManyBytesError {
             throw APIFailure.tooLarge(limit: limit)
-        }
-        guard buffer.readableBytes > 0 else {
-            throw APIFailure.malformed("the body is empty; send JSON as the API's description says")
         }
         return Array(buffer.readableBytesView)
     }

@@ -1,6 +1,7 @@
 import Contract
 import HTTPTypes
 import Hummingbird
+import Logging
 
 /// `/v1/releases`, `/v1/release-keys`, `/v1/boot-artifact` and `/v1/trust`.
 struct ReleaseRoutes: Sendable {

@@ -57,8 +57,7 @@ struct WorkloadRoutes: Sendable {
     }
 
     @Sendable private func rollBack(_ request: Request, _ context: OperatorContext) async throws -> Response {
-        let isEmpty = request.headers[.contentLength].map { $0 == "0" } ?? (request.headers[.transferEncoding] == nil)
-        let message = isEmpty ? nil : try await Exchange.decode(RollbackRequest.self, from: request, limit: 4096)
+        let message = try await Exchange.decodeIfPresent(RollbackRequest.self, from: request, limit: 4096)
         return try Exchange.reply(try await service.rollBack(try context.workload(), to: message?.revision))
     }
 

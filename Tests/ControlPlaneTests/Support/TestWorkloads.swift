@@ -1,6 +1,7 @@
 import Contract
 import Foundation
 import HTTPTypes
+import HummingbirdTesting
 import Synchronization
 import Workloads
 
