@@ -21,6 +21,21 @@ struct WorkloadWireTests {
             ])
     }
 
+    @Test func equalPoliciesAreEqualBytes() throws {
+        let ports = Array<UInt16>(1...200)
+        let all = WorkloadPermission.allCases
+        let one = NodePolicy(permissions: Set(all), reservedPorts: Set(ports))
+        // Another capacity, another order of insertion: sets that are equal and are walked differently.
+        var grown = Set<UInt16>(minimumCapacity: 4096)
+        for port in ports.reversed() { grown.insert(port) }
+        var two = NodePolicy(permissions: Set(all.reversed()), reservedPorts: grown)
+        let bytes = try Wire.encode(one)
+        #expect(try Wire.encode(two) == bytes)
+        #expect(try Wire.decode(NodePolicy.self, from: bytes) == one)
+        two.maximumMilliCPUs = 1500
+        #expect(try Wire.decode(NodePolicy.self, from: try Wire.encode(two)) == two)
+    }
+
     @Test func anAssignmentArrivesAsItWasSent() throws {
         let assignment = try Self.assignment()
         let bytes = try Wire.encode(assignment)

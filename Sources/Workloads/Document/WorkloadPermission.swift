@@ -88,4 +88,22 @@ public struct NodePolicy: Sendable, Codable, Hashable {
         self.firstPublishedPort = firstPublishedPort
         self.reservedPorts = reservedPorts
     }
+
+    private enum CodingKeys: String, CodingKey {
+        case format, permissions, maximumMemoryBytes, maximumMilliCPUs, maximumPIDs, maximumVolumeBytes
+        case firstPublishedPort, reservedPorts
+    }
+
+    /// Writes sets in order, so that equal policies are equal bytes: an assignment is known by the digest of them.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(format, forKey: .format)
+        try container.encode(permissions.sorted(), forKey: .permissions)
+        try container.encodeIfPresent(maximumMemoryBytes, forKey: .maximumMemoryBytes)
+        try container.encodeIfPresent(maximumMilliCPUs, forKey: .maximumMilliCPUs)
+        try container.encode(maximumPIDs, forKey: .maximumPIDs)
+        try container.encodeIfPresent(maximumVolumeBytes, forKey: .maximumVolumeBytes)
+        try container.encode(firstPublishedPort, forKey: .firstPublishedPort)
+        try container.encode(reservedPorts.sorted(), forKey: .reservedPorts)
+    }
 }
