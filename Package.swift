@@ -62,6 +62,9 @@ let rows: [Row] = [
     Row(
         name: "Images", kind: .module,
         needs: ["CArchive", "Contract", "Cryptography", "Fetch", "Linux", "Release"]),
+    Row(
+        name: "Sandbox", kind: .module,
+        needs: ["Contract", "Workloads", "Images", "Linux", "Fetch", "Cryptography", "Release"]),
     Row(name: "Sequences", kind: .module, needs: ["Contract", "Decisions", "Release"]),
     Row(
         name: "Node", kind: .module,
@@ -120,6 +123,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Partitions", ["Contract", "Decisions", "Linux"], []),
     ("Slots", ["CZstd", "Contract", "Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
     ("Images", ["Contract", "Cryptography", "Fetch", "Linux", "Release"], []),
+    ("Sandbox", ["Contract", "Workloads", "Images", "Linux", "Fetch", "Cryptography"], []),
     ("Sequences", ["Contract", "Decisions"], []),
     (
         "Node",

@@ -101,6 +101,11 @@ public enum Clock {
     public static func realtimeSeconds() -> Int64 { read(apus_clock_realtime).seconds }
     /// Seconds since the kernel started, sleep included (`CLOCK_BOOTTIME`).
     public static func bootSeconds() -> Int64 { read(apus_clock_boottime).seconds }
+    /// The same in milliseconds.
+    public static func bootMilliseconds() -> Int64 {
+        let time = read(apus_clock_boottime)
+        return time.seconds * 1000 + time.nanoseconds / 1_000_000
+    }
     /// Milliseconds of a clock that never goes back.
     public static func monotonicMilliseconds() -> Int64 {
         let now = read(apus_clock_monotonic)

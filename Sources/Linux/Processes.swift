@@ -251,6 +251,9 @@ struct Pipe: ~Copyable {
         writeEnd = OwnedDescriptor(adopting: ends[1], path: "pipe")
     }
 
+    /// Keeps only the end to write to.
+    consuming func closeReadEnd() -> OwnedDescriptor { writeEnd }
+
     /// Keeps only the end to read from.
     consuming func closeWriteEnd() -> OwnedDescriptor { readEnd }
 }

@@ -9,6 +9,7 @@ public enum AppArmor {
     /// does: mounts, tracing of what has another profile, and the kernel's own files.
     public static let profile = """
         abi <abi/3.0>,
+        @{PROC}=/proc/
         profile \(profileName) flags=(attach_disconnected,mediate_deleted) {
           network inet,
           network inet6,

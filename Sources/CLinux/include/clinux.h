@@ -6,6 +6,7 @@
 // does between the call and the check can overwrite `errno`, and repeats a call that a signal interrupted.
 #pragma once
 #include "probes.h"
+#include "sandbox.h"
 #include "wakeup.h"
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,289 @@
+internal import Contract
+internal import Images
+internal import Linux
+internal import Workloads
+
+extension WorkloadAction {
+    /// The revision that it is about, where it is about one.
+    var key: RevisionKey? {
+        switch self {
+        case .prepare(let key), .start(let key), .switchPorts(let key), .stop(let key, _, _), .remove(let key),
+            .reportStuck(let key, _):
+            key
+        case .pull, .rollBack: nil
+        }
+    }
+}
+
+/// Carrying out, thinly: each is the same when it is done twice.
+extension KeeperCore {
+    func carryOut(_ action: WorkloadAction, _ bundle: BundleRecord?) {
+        do {
+            switch action {
+            case .pull(let image): try pull(image)
+            case .prepare(let key): prepare(key)
+            case .start(let key): start(key)
+            case .switchPorts(let key): try switchPorts(to: key)
+            case .stop(let key, let grace, let reason): try stop(key, bundle, grace, reason)
+            case .remove(let key): try remove(key, bundle)
+            case .rollBack(let name, let failed, let kept, let reason):
+                let rest = kept.map { "revision \("\($0)".prefix(12)) is kept" } ?? "no earlier revision was healthy"
+                tell(
+                    "roll-back-\(name)",
+                    "workload '\(name)': revision \("\(failed)".prefix(12)) failed: \(reason); \(rest)")
+            case .reportStuck(let key, let waitingFor):
+                tell("stuck-\(key)", "workload '\(key.workload)' was killed and does not end: \(waitingFor)")
+            }
+        } catch {
+            tell("action-\(action.key?.description ?? "")", "\(error)")
+        }
+    }
+
+    // MARK: Images
+
+    private func pull(_ image: WorkloadImage) throws {
+        guard let digest = image.digest, pulls[digest] != .running else { return }
+        let entries = shelf.entries()
+        let wanted = content.desired.map(\.workload) + Array(documents.values)
+        let request = ImagePullRequest(
+            directory: effects.places.images, reference: "\(image.registry)/\(image.repository)@sha256:\(digest)",
+            account: content.registries.first { $0.host == image.registry },
+            inUse: wanted.compactMap { $0.revision.image.digest.flatMap { entries[$0]?.image.digest } })
+        pulls[digest] = .running
+        let fetcher = effects.fetcher
+        let post = effects.post
+        try WorkerThread {
+            do {
+                try fetcher.fetch(request)
+                post(.pulled(digest, failure: nil))
+            } catch {
+                post(.pulled(digest, failure: "\(error)"))
+            }
+        }.detach()
+    }
+
+    // MARK: Making ready
+
+    private func prepare(_ key: RevisionKey) {
+        attempt(key) {
+            guard let workload = document(key), let digest = workload.revision.image.digest,
+                let entry = shelf.entries()[digest], let ids = memory.ranges[key.workload.rawValue]
+            else { return }
+            var wire: NetworkPlan?
+            try check(workload.revision)
+            if workload.revision.hasNetwork {
+                let taken = Set(BundleRecord.all(in: effects.places).values.compactMap(\.wire))
+                wire = WireRules.freeIndex(taken)
+                guard wire != nil else { throw SandboxError("this node has no addresses left for a workload") }
+            }
+            try workbench.make(try order(key, workload, entry, ids, wire)) { try project($0) }
+            do {
+                try connect(key, workload.revision, wire)
+                try BundleRecord(workload: key.workload, revision: key.revision, image: digest, wire: wire?.index)
+                    .save(in: effects.places.bundle(key))
+            } catch {
+                if let wire { try? wires.remove(wire) }
+                try? workbench.remove(key)
+                throw error
+            }
+        }
+    }
+
+    private func order(
+        _ key: RevisionKey, _ workload: Workload, _ entry: ImageShelf.Entry, _ ids: IDRange, _ wire: NetworkPlan?
+    ) throws -> Workbench.Order {
+        Workbench.Order(
+            workload: workload, revision: key.revision, policy: content.policy, ids: ids, wire: wire, image: entry,
+            config: try shelf.config(of: entry), secrets: content.secrets.secrets[key.workload.rawValue] ?? [:],
+            appArmorProfile: appArmorProfile, hosts: WireRules.hosts(workload, wire: wire, ends: ends()))
+    }
+
+    /// What this node cannot give is refused, not left out.
+    private func check(_ revision: Revision) throws {
+        guard revision.kind == .container else {
+            throw SandboxError(
+                "this node's version runs containers only, no \(revision.kind.rawValue)", isPermanent: true)
+        }
+        for rule in revision.egress {
+            guard case .name(let name) = rule.destination else { continue }
+            throw SandboxError(
+                "egress to the name '\(name)' is not possible on this node's version: name addresses or prefixes",
+                isPermanent: true)
+        }
+    }
+
+    /// The wire comes up with its rules, and not before.
+    private func connect(_ key: RevisionKey, _ revision: Revision, _ wire: NetworkPlan?) throws {
+        guard let wire else { return }
+        if !hasNetwork {
+            try wires.prepareNode()
+            hasNetwork = true
+        }
+        try wires.make(wire)
+        let end = WireEnd(key: key, wire: wire, revision: revision, holdsPorts: false, launchedMilliseconds: 0)
+        try apply(WireRules.all(ends() + [end]))
+        try wires.raise(wire)
+    }
+
+    private func project(_ directory: String) throws -> UInt32 {
+        var next = memory
+        guard let number = next.project(for: directory) else {
+            throw SandboxError("this node has no project numbers left for another volume")
+        }
+        if next != memory {
+            try store.save(next)
+            memory = next
+        }
+        return number
+    }
+
+    /// Tries, with a wait after a failure, and says why it failed.
+    private func attempt(_ key: RevisionKey, _ work: () throws -> Void) {
+        let now = effects.now().bootMilliseconds
+        if let failure = failures[key], now < failure.nextMilliseconds { return }
+        do {
+            try work()
+            failures[key] = nil
+        } catch {
+            var failure = failures[key] ?? Failures()
+            failure.count += 1
+            failure.reason = Text.clean("\(error)", limit: WorkloadWireLimit.reason)
+            failure.isPermanent = error is SandboxRefusal || (error as? SandboxError)?.isPermanent ?? false
+            failure.nextMilliseconds = now + Self.attemptWaitMilliseconds * Int64(min(failure.count, 20))
+            failures[key] = failure
+            tell("attempt-\(key)", "workload '\(key.workload)': \(failure.reason)")
+        }
+    }
+
+    // MARK: Starting and stopping
+
+    private func start(_ key: RevisionKey) {
+        attempt(key) {
+            let path = effects.places.bundle(key)
+            guard var bundle = BundleRecord.all(in: effects.places)[key], let workload = document(key),
+                let entry = shelf.entries()[bundle.image], let ids = memory.ranges[key.workload.rawValue]
+            else { throw SandboxError("what '\(key.workload)' needs to start is no longer there") }
+            let wire = bundle.wire.flatMap { NetworkPlan(index: $0) }
+            let unit = try workbench.plan(try order(key, workload, entry, ids, wire)).unit
+            bundle.launch = BundleRecord.Launch(
+                state: .starting, sinceMilliseconds: effects.now().bootMilliseconds)
+            try bundle.save(in: path)
+            try effects.units.start(unit)
+            bundle.launch?.state = .started
+            try bundle.save(in: path)
+        }
+    }
+
+    private func stop(_ key: RevisionKey, _ bundle: BundleRecord?, _ grace: Int64, _ reason: String) throws {
+        guard var bundle else { return }
+        bundle.launch = BundleRecord.Launch(state: .stopping, sinceMilliseconds: effects.now().bootMilliseconds)
+        try bundle.save(in: effects.places.bundle(key))
+        if !reason.isEmpty { tell("stop-\(key)", "workload '\(key.workload)' is stopped: \(reason)") }
+        try effects.units.stop(SystemdUnit.name(key.workload, key.revision), graceMilliseconds: grace)
+    }
+
+    private func remove(_ key: RevisionKey, _ bundle: BundleRecord?) throws {
+        try effects.units.forget(SystemdUnit.name(key.workload, key.revision))
+        if let wire = bundle?.wire.flatMap({ NetworkPlan(index: $0) }) {
+            try wires.remove(wire)
+            applied[wire.index] = nil
+        }
+        try workbench.remove(key)
+        health[key] = nil
+        failures[key] = nil
+    }
+
+    // MARK: Network
+
+    private func switchPorts(to key: RevisionKey) throws {
+        // The old one loses them first: rules for all follow in one transaction.
+        for var bundle in BundleRecord.all(in: effects.places).values where bundle.workload == key.workload {
+            let holds = bundle.revision == key.revision
+            guard bundle.holdsPorts != holds else { continue }
+            bundle.holdsPorts = holds
+            try bundle.save(in: effects.places.bundle(bundle.key))
+        }
+    }
+
+    func ends() -> [WireEnd] {
+        BundleRecord.all(in: effects.places).values.compactMap { bundle in
+            guard let index = bundle.wire, let wire = NetworkPlan(index: index),
+                let revision = document(bundle.key)?.revision
+            else { return nil }
+            return WireEnd(
+                key: bundle.key, wire: wire, revision: revision, holdsPorts: bundle.holdsPorts,
+                launchedMilliseconds: bundle.launch?.sinceMilliseconds ?? 0)
+        }.sorted { $0.wire.index < $1.wire.index }
+    }
+
+    /// Loads the rules that changed, all in one transaction.
+    private func apply(_ rules: [Int: Firewall]) throws {
+        let changed = rules.mapValues(\.rules).filter { applied[$0.key] != $0.value }.sorted { $0.key < $1.key }
+        try wires.apply(changed.map(\.value))
+        for (index, text) in changed { applied[index] = text }
+    }
+
+    /// After every step: who is there decides who reaches whom.
+    func applyRules(_ bundles: [RevisionKey: BundleRecord]) {
+        let ends = ends()
+        do {
+            if !ends.isEmpty, !hasNetwork {
+                // The agent began anew while workloads run: their rules stand, and are loaded again with the guard.
+                try wires.prepareNode()
+                hasNetwork = true
+            }
+            try apply(WireRules.all(ends))
+            for key in bundles.keys {
+                guard let workload = document(key), !workload.revision.links.isEmpty else { continue }
+                let wire = ends.first { $0.key == key }?.wire
+                try workbench.update(hosts: WireRules.hosts(workload, wire: wire, ends: ends), of: key)
+            }
+        } catch {
+            tell("rules", "\(error)")
+        }
+    }
+
+    // MARK: Health
+
+    /// Most questions under way at once.
+    private static let probesAtOnce = 8
+
+    func watch(
+        _ key: RevisionKey, _ check: HealthCheck, _ since: Int64, _ unit: UnitStatus, _ bundle: BundleRecord,
+        _ now: Int64
+    ) -> InstanceFacts.Health {
+        var watched =
+            health[key]
+            ?? Watched(
+                machine: HealthMachine(check, startedMilliseconds: since), sinceMilliseconds: since)
+        // systemd's times and this clock are read apart: a second is no new start.
+        if abs(watched.sinceMilliseconds - since) > 1000 {
+            watched = Watched(machine: HealthMachine(check, startedMilliseconds: since), sinceMilliseconds: since)
+        }
+        defer { health[key] = watched }
+        guard probes.count < Self.probesAtOnce, watched.machine.next(now) == .probe else {
+            return watched.machine.health
+        }
+        let prober = HealthProber(
+            places: effects.places, units: effects.units, runtimeRoot: effects.runtimeRoot)
+        let wire = bundle.wire.flatMap { NetworkPlan(index: $0) }
+        let post = effects.post
+        let started = watched.sinceMilliseconds
+        do {
+            try WorkerThread {
+                let failure = prober.ask(check, of: key, wire: wire, unit: unit)
+                post(.probed(key, sinceMilliseconds: started, failure: failure))
+            }.detach()
+            probes.insert(key)
+        } catch {
+            watched.machine.answered("\(error)", now)
+        }
+        return watched.machine.health
+    }
+
+    func probed(_ key: RevisionKey, _ since: Int64, _ failure: String?) {
+        probes.remove(key)
+        guard health[key]?.sinceMilliseconds == since else { return }
+        health[key]?.machine.answered(failure, effects.now().bootMilliseconds)
+    }
+}

@@ -1,0 +1,59 @@
+internal import Contract
+internal import Linux
+internal import Workloads
+
+/// Stopping everything before the machine restarts.
+extension KeeperCore {
+    func beginLeaving(_ deadlineMilliseconds: Int64) {
+        let running = BundleRecord.all(in: effects.places).keys.compactMap { document($0) }
+        leaving = ShutdownMachine(running, deadlineMilliseconds: deadlineMilliseconds)
+        hasLeft = false
+    }
+
+    /// One step; what is remembered stays as it was, so that after the restart the same workloads run again.
+    func leave(
+        _ instances: [RevisionKey: InstanceFacts], _ bundles: [RevisionKey: BundleRecord],
+        _ now: (bootMilliseconds: Int64, monotonicMicroseconds: UInt64)
+    ) -> Int {
+        let alive = instances.filter { _, facts in
+            switch facts.phase {
+            case .running, .restarting, .stopping: true
+            case .ended, .stopped: false
+            }
+        }
+        let remaining = Set(alive.keys.map(\.workload))
+        for action in leaving?.next(now.bootMilliseconds, remaining: remaining) ?? [.finished] {
+            switch action {
+            case .finished: hasLeft = true
+            case .abandoned(let names):
+                tell(
+                    "leaving",
+                    "the machine restarts while these still run: \(names.map(\.rawValue).joined(separator: ", "))")
+                hasLeft = true
+            case .stop(let name, let grace):
+                for key in alive.keys where key.workload == name {
+                    carryOut(.stop(key, graceMilliseconds: grace, reason: "the machine restarts"), bundles[key])
+                }
+            case .kill(let name):
+                for key in alive.keys where key.workload == name {
+                    do { try effects.units.kill(SystemdUnit.name(key.workload, key.revision)) } catch {
+                        tell("kill-\(key)", "\(error)")
+                    }
+                }
+            }
+        }
+        return hasLeft ? 1000 : 200
+    }
+
+    /// Workloads that ran before and do not run yet, with why.
+    func missing() -> [WorkloadName: String] {
+        Dictionary(expected.map { name in (name, reasons[name] ?? "it has not been looked at yet") }) { first, _ in
+            first
+        }
+    }
+
+    func pulled(_ digest: Digest256, _ failure: String?) {
+        pulls[digest] = failure.map { .failed(Text.clean($0, limit: WorkloadWireLimit.reason)) }
+        if let failure { tell("pull-\(digest)", "image sha256:\(digest): \(failure)") }
+    }
+}

@@ -1,0 +1,99 @@
+public import Contract
+public import Linux
+internal import Workloads
+
+/// What streams carry: a workload's log, or a command that runs inside it. The conversation itself is the agent's.
+public struct WorkloadStreams: Sendable {
+    private let effects: KeeperEffects
+
+    /// Makes it over a node's effects.
+    public init(_ effects: KeeperEffects) { self.effects = effects }
+
+    /// Starts the program whose output is the stream's. `attach` shows what the workload writes from now on: its
+    /// standard input is empty.
+    public func start(_ request: StreamRequest) throws -> PipedProcess {
+        guard let name = WorkloadName(request.workload) else {
+            throw SandboxError("'\(Text.clean(request.workload))' is no workload's name")
+        }
+        switch request.kind {
+        case .logs: return try logs(name, lines: request.tail, follows: request.follow)
+        case .attach: return try logs(name, lines: 0, follows: true)
+        case .exec: return try exec(name, request.command ?? [], tty: request.tty)
+        }
+    }
+
+    // MARK: Logs
+
+    private func logs(_ name: WorkloadName, lines: Int?, follows: Bool) throws -> PipedProcess {
+        let units = units(of: name)
+        guard !units.isEmpty else { throw SandboxError("this node has no workload '\(name)'") }
+        return try PipedProcess(
+            "/usr/bin/journalctl", Self.journal(units: units, lines: lines, follows: follows))
+    }
+
+    /// What the processes of units wrote, and nothing that systemd says of them.
+    static func journal(units: [String], lines: Int?, follows: Bool) -> [String] {
+        let count = lines.map { "\(min(max($0, 0), StreamLimit.tailLines))" } ?? "all"
+        return ["--no-pager", "--quiet", "--output=cat", "--lines=\(count)"] + (follows ? ["--follow"] : [])
+            + units.map { "_SYSTEMD_UNIT=\($0)" }
+    }
+
+    /// The units of the revisions that the node knows.
+    private func units(of name: WorkloadName) -> [String] {
+        let store = AssignmentStore(places: effects.places)
+        let wanted = ((try? store.load())?.desired ?? []).map { RevisionKey($0.workload.name, $0.revision) }
+        let keys = wanted + Array(store.documents().keys) + Array(BundleRecord.all(in: effects.places).keys)
+        return Set(keys.filter { $0.workload == name }).sorted().map { SystemdUnit.name($0.workload, $0.revision) }
+    }
+
+    // MARK: Commands
+
+    private func exec(_ name: WorkloadName, _ words: [String], tty: Bool) throws -> PipedProcess {
+        let bytes = words.reduce(0) { $0 + $1.utf8.count + 1 }
+        guard !words.isEmpty, words.count <= StreamLimit.commandWords, bytes <= StreamLimit.command,
+            !words.contains(where: { $0.utf8.contains(0) })
+        else { throw SandboxError("a command has 1 to \(StreamLimit.commandWords) words without zero bytes") }
+        let (key, unit) = try running(name)
+        let runtime = ["/usr/bin/crun", "--root", effects.runtimeRoot, "--cgroup-manager=disabled", "exec"]
+        let command = runtime + (tty ? ["--tty"] : []) + [effects.places.name(key)] + words
+        return try PipedProcess(
+            "/usr/bin/env", effects.units.inside(unit, tty ? Self.withTerminal(command) : command),
+            environment: Processes.defaultEnvironment + ["TERM=xterm"])
+    }
+
+    /// The revision that runs; the one with the published ports where two do.
+    private func running(_ name: WorkloadName) throws -> (RevisionKey, UnitStatus) {
+        let units = Dictionary(try effects.units.units().map { ($0.name, $0) }) { first, _ in first }
+        let bundles = BundleRecord.all(in: effects.places).values.filter { $0.workload == name }.sorted { one, two in
+            (one.holdsPorts ? 1 : 0, one.launch?.sinceMilliseconds ?? 0)
+                > (two.holdsPorts ? 1 : 0, two.launch?.sinceMilliseconds ?? 0)
+        }
+        for bundle in bundles {
+            let unit = units[SystemdUnit.name(bundle.workload, bundle.revision)]
+            if let unit, unit.activeState == "active" { return (bundle.key, unit) }
+        }
+        throw SandboxError("'\(name)' does not run on this node")
+    }
+
+    /// A terminal between, by `script(1)`, which takes a line for a shell.
+    static func withTerminal(_ words: [String]) -> [String] {
+        let line = words.map { word in
+            "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+        }.joined(separator: " ")
+        return ["/usr/bin/script", "--quiet", "--return", "--flush", "--command", "exec " + line, "/dev/null"]
+    }
+
+    // MARK: Frames
+
+    /// A piece of a program's output as a frame of its stream.
+    public static func frame(_ piece: PipedProcess.Piece) -> StreamFrame {
+        switch piece {
+        case .output(let bytes): StreamFrame(.output, bytes)
+        case .error(let bytes): StreamFrame(.error, bytes)
+        case .nothing: StreamFrame(.idle)
+        case .ended(.exited(let status)): StreamFrame(.exit, Array("\(status)".utf8))
+        case .ended(.signalled(let signal)): StreamFrame(.exit, Array("\(128 + signal)".utf8))
+        case .ended(.timedOut): StreamFrame(.failure, Array("it did not end in time".utf8))
+        }
+    }
+}
