@@ -120,18 +120,24 @@ private struct Waiting {
         while true {
             let places = try api.workload(applied.name).workload.nodes.filter(\.isPlaced)
             if places.allSatisfy({ Self.isThere($0, applied.revision) }) { return }
-            if let place = places.first(where: { $0.phase == .failed || $0.phase == .stuck }) {
+            // What a node says of an earlier revision may be older than this one.
+            if let place = places.first(where: { $0.revision == applied.revision && Self.hasFailed($0) }) {
                 throw Failure("'\(applied.name)' does not run on node \(nodeName(place)): \(printable(place.reason))")
             }
             let left = Int((end - clock.now).components.seconds)
             guard left > 0 else {
                 let place = places.first { !Self.isThere($0, applied.revision) }
-                let state = place.map { "\($0.phase?.rawValue ?? "not reported") on node \(nodeName($0))" } ?? "unknown"
-                throw Failure("'\(applied.name)' does not run everywhere after \(seconds) s: \(state)")
+                let state = place.map { place in
+                    let reason = place.reason.isEmpty ? "" : ": \(printable(place.reason))"
+                    return "\(place.phase?.rawValue ?? "not reported") on node \(nodeName(place))\(reason)"
+                }
+                throw Failure("'\(applied.name)' does not run everywhere after \(seconds) s: \(state ?? "unknown")")
             }
             last = try api.events(after: last, waitSeconds: min(left, 5)).last?.sequence ?? last
         }
     }
+
+    private static func hasFailed(_ place: WorkloadOnNode) -> Bool { place.phase == .failed || place.phase == .stuck }
 
     private static func isThere(_ place: WorkloadOnNode, _ revision: Digest256) -> Bool {
         place.revision == revision && (place.phase == .running || place.phase == .completed)
