@@ -74,7 +74,10 @@ let rows: [Row] = [
         ]),
     Row(
         name: "Agent", kind: .module,
-        needs: ["Contract", "Node", "Sequences", "Decisions", "Release", "Slots", "Fetch", "Firmware", "Linux"]),
+        needs: [
+            "Contract", "Node", "Sequences", "Decisions", "Release", "Slots", "Fetch", "Firmware", "Linux", "Sandbox",
+            "Workloads",
+        ]),
     Row(
         name: "Simulation", kind: .module,
         needs: ["Sequences", "Decisions", "Release", "Slots", "Linux", "Cryptography"]),

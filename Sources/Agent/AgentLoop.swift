@@ -12,6 +12,7 @@ final class AgentLoop {
     private let conversation: Conversation
     private let jobs: JobThread
     private let rounds: HealthRounds
+    private let workloads: WorkloadSupervisor
     private let log: NodeLog
     private let bootID: String
     private var state: AgentState
@@ -22,8 +23,9 @@ final class AgentLoop {
 
     init(
         system: RunningSystem, files: NodeFiles, mailbox: Mailbox<AgentMessage>, conversation: Conversation,
-        jobs: JobThread, rounds: HealthRounds, log: NodeLog, state: AgentState
+        jobs: JobThread, rounds: HealthRounds, workloads: WorkloadSupervisor, log: NodeLog, state: AgentState
     ) throws {
+        self.workloads = workloads
         self.system = system
         self.files = files
         self.mailbox = mailbox
@@ -39,6 +41,8 @@ final class AgentLoop {
     func run() throws -> Never {
         for event in system.events { conversation.tell(event.kind, event.message) }
         carryOut(state.started())
+        // The server repeats nothing that it said before this start.
+        if let generation = state.memory.desired?.workloads { workloads.want(generation) }
         _ = ServiceManager.notify("READY=1")
         while true {
             let messages = mailbox.take(waitingMilliseconds: Self.tickMilliseconds)
@@ -58,7 +62,10 @@ final class AgentLoop {
                 log.log("the server does not answer: \(failure)")
             }
             carryOut(state.contact(failure: failure, nowMilliseconds: now * 1000))
-        case .desired(let wish): carryOut(state.desired(wish, nowSeconds: now))
+        case .desired(let wish):
+            if let generation = wish.workloads { workloads.want(generation) }
+            workloads.open(wish.streams ?? [])
+            carryOut(state.desired(wish, nowSeconds: now))
         case .health(let results, let gatewayAnswers):
             for result in results where !result.passed && state.phase == .probation {
                 log.log("health: \(result.name) failed: \(result.detail)")
@@ -105,10 +112,11 @@ final class AgentLoop {
     private func begin(_ command: NodeCommand) {
         let conversation = conversation
         let mailbox = mailbox
+        let workloads = workloads
         do {
             try WorkerThread {
                 do {
-                    try MachineCommands.carryOut(command, conversation)
+                    try MachineCommands.carryOut(command, conversation, workloads)
                     mailbox.post(.commandDone(command, failure: nil))
                 } catch {
                     mailbox.post(.commandDone(command, failure: "\(error)"))
@@ -122,6 +130,7 @@ final class AgentLoop {
     /// A version on probation is looked at closely, a committed one now and then.
     private func setPace() {
         let answers = state.serverAnswers(nowMilliseconds: Clock.bootSeconds() * 1000)
+        workloads.setOnTrial(state.phase == .probation)
         rounds.set(
             HealthRounds.Pace(
                 intervalMilliseconds: state.phase == .probation ? 3000 : 15_000, asksGateway: !answers))

@@ -3,6 +3,7 @@ internal import Decisions
 internal import Fetch
 internal import Linux
 internal import Node
+internal import Sandbox
 internal import Sequences
 
 /// The whole agent, put together from what the node's disk says.
@@ -10,6 +11,10 @@ public enum AgentProgram {
     /// Runs until the process ends. Where it cannot even begin, as on a node that was never provisioned or whose files
     /// are damaged, journal and console say why, and systemd starts it again.
     public static func main() -> Never {
+        // The same program fetches images, as a process of its own with no rights.
+        if CommandLine.arguments.dropFirst().first == ImagePullProgram.argument {
+            Processes.exitNow(ImagePullProgram.main())
+        }
         do {
             try run()
         } catch {
@@ -34,11 +39,15 @@ public enum AgentProgram {
             mailbox: mailbox, queue: log.queue, generation: memory.desired?.generation ?? 0
         ) { try access.client() }
         let jobs = try JobThread { mailbox.post(.jobDone($0)) }
+        let workloads = try WorkloadSupervisor(
+            bootID: try Machine.bootID(), log: log, conversation: conversation, access: access)
         let rounds = HealthRounds(
             checks: HealthChecks(caCertificate: access.caCertificate, verityName: RunningSystem.rootDeviceName),
-            mailbox: mailbox)
+            mailbox: mailbox
+        ) { workloads.checks() }
         let makeWork: @Sendable () throws -> AgentWork = {
-            try work(on: system, access: access, trust: trust, log: log, conversation: conversation)
+            try work(
+                on: system, access: access, trust: trust, log: log, conversation: conversation, workloads: workloads)
         }
         let state = AgentState(
             running: AgentState.RunningSlot(
@@ -47,9 +56,10 @@ public enum AgentProgram {
             record: try makeWork().record, memory: memory)
         let loop = try AgentLoop(
             system: system, files: files, mailbox: mailbox, conversation: conversation, jobs: jobs, rounds: rounds,
-            log: log, state: state)
+            workloads: workloads, log: log, state: state)
         try conversation.start()
         try rounds.start()
+        try workloads.start()
         try jobs.start(makeWork: makeWork) { mailbox.post(.unable($0)) }
         try loop.run()
     }
@@ -88,7 +98,8 @@ public enum AgentProgram {
 
     /// The effects on this machine, made on the thread that uses them.
     private static func work(
-        on system: RunningSystem, access: ServerAccess, trust: SiteTrust, log: NodeLog, conversation: Conversation
+        on system: RunningSystem, access: ServerAccess, trust: SiteTrust, log: NodeLog, conversation: Conversation,
+        workloads: WorkloadSupervisor
     ) throws -> AgentWork {
         let disk = try AgentDisk.find(named: system.disk)
         let use = DiskInUse(disk)
@@ -97,7 +108,7 @@ public enum AgentProgram {
             record: NodeBootRecord(use), firmware: NodeFirmware(),
             slots: NodeSlots(use, releases: releases, recoveryFiles: { NodeFiles().recoveryFiles() }, alive: {}),
             releases: releases,
-            power: AgentPower(conversation), report: log, clock: NodeClock())
+            power: AgentPower(conversation, workloads), report: log, clock: NodeClock())
         return try AgentWork(
             effects: effects, running: system.slot, disk: disk.facts(), sizes: try AgentDisk.sizes(of: disk))
     }
@@ -106,10 +117,14 @@ public enum AgentProgram {
 /// The agent restarts in good order through systemd; everything else is early boot's.
 private final class AgentPower: PowerEffect {
     private let conversation: Conversation
+    private let workloads: WorkloadSupervisor
 
-    init(_ conversation: Conversation) { self.conversation = conversation }
+    init(_ conversation: Conversation, _ workloads: WorkloadSupervisor) {
+        self.conversation = conversation
+        self.workloads = workloads
+    }
 
-    func reboot() throws { try MachineCommands.restart(conversation) }
+    func reboot() throws { try MachineCommands.restart(conversation, workloads) }
     func powerOff() throws { throw Refusal("the agent's sequences do not switch the machine off") }
     func kexec(_ target: StartTarget) throws { throw Refusal("only early boot starts kernels") }
     func start(_ slot: SlotStart) throws { throw Refusal("only early boot starts slots") }

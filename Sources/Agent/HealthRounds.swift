@@ -15,10 +15,13 @@ final class HealthRounds: Sendable {
 
     private let checks: HealthChecks
     private let mailbox: Mailbox<AgentMessage>
+    private let more: @Sendable () -> [CheckResult]
     private let pace = Mutex(Pace(intervalMilliseconds: 5000, asksGateway: true))
 
-    init(checks: HealthChecks, mailbox: Mailbox<AgentMessage>) {
+    /// - Parameter more: further results of a round, at hand at once.
+    init(checks: HealthChecks, mailbox: Mailbox<AgentMessage>, more: @escaping @Sendable () -> [CheckResult]) {
         self.checks = checks
+        self.more = more
         self.mailbox = mailbox
     }
 
@@ -27,7 +30,7 @@ final class HealthRounds: Sendable {
         try WorkerThread {
             while true {
                 let pace = self.pace.withLock { $0 }
-                let results = self.checks.run()
+                let results = self.checks.run() + self.more()
                 let answer = pace.asksGateway ? NetworkProbe.gatewayAnswers() : nil
                 self.mailbox.post(.health(results, gatewayAnswers: answer))
                 NodeClock.pause(milliseconds: self.pace.withLock { $0.intervalMilliseconds })

@@ -7,21 +7,35 @@ enum MachineCommands {
     /// How many of the journal's newest lines are sent.
     private static let journalLines = 2000
 
-    static func carryOut(_ command: NodeCommand, _ conversation: Conversation) throws {
+    static func carryOut(
+        _ command: NodeCommand, _ conversation: Conversation, _ workloads: WorkloadSupervisor
+    ) throws {
         switch command.kind {
-        case .reboot: try restart(conversation)
+        case .reboot: try restart(conversation, workloads)
         case .powerOff:
-            conversation.drain(seconds: 10)
-            try run("/usr/bin/systemctl", ["--no-block", "poweroff"])
+            try leave("poweroff", conversation, workloads)
         case .sendLogs: try sendJournal(conversation)
         case .reprovision, .clearQuarantine: throw NodeError("'\(command.kind.rawValue)' is no command of the machine")
         }
     }
 
-    /// Restarts in good order, after what is queued was sent or 10 s have passed.
-    static func restart(_ conversation: Conversation) throws {
+    /// Restarts in good order, after workloads have stopped and what is queued was sent, or their times have passed.
+    static func restart(_ conversation: Conversation, _ workloads: WorkloadSupervisor) throws {
+        try leave("reboot", conversation, workloads)
+    }
+
+    /// Workloads stop first, those that depend on others before them; systemd stops what is left in no order.
+    private static func leave(
+        _ verb: String, _ conversation: Conversation, _ workloads: WorkloadSupervisor
+    ) throws {
+        workloads.stopAll()
         conversation.drain(seconds: 10)
-        try run("/usr/bin/systemctl", ["--no-block", "reboot"])
+        do {
+            try run("/usr/bin/systemctl", ["--no-block", verb])
+        } catch {
+            workloads.resume()
+            throw error
+        }
     }
 
     private static func run(_ program: String, _ arguments: [String]) throws {

@@ -24,7 +24,7 @@ public struct Scenario: Sendable {
     /// All scenarios; `provision-pxe` is first, since others start from what it leaves.
     public static let all: [Scenario] =
         Provisioning.scenarios + Upgrading.scenarios + RollingBack.scenarios + Refusing.scenarios
-        + Recovering.scenarios + BadInput.scenarios
+        + Recovering.scenarios + BadInput.scenarios + RunningWorkloads.scenarios
 
     /// Names that stand for several scenarios; such a name has a `RESULT` line of its own.
     public static let groups = [

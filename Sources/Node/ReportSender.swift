@@ -23,9 +23,12 @@ public struct ServerAccess: Sendable {
     }
 
     /// A client for one thread.
+    /// - Parameter stallSeconds: how long a transfer may rest before it is given up; 0 for as long as it likes.
     /// - Throws: `FetchError.invalid`.
-    public func client() throws -> ServerClient {
-        try ServerClient(endpoint: endpoint, caCertificate: caCertificate, identity: identity, proxy: proxy)
+    public func client(stallSeconds: Int = 30) throws -> ServerClient {
+        try ServerClient(
+            endpoint: endpoint, caCertificate: caCertificate, identity: identity, proxy: proxy,
+            stallSeconds: stallSeconds)
     }
 }
 

@@ -10,14 +10,18 @@ public final class ServerClient {
     private let http: HTTPClient
 
     /// Makes a client that believes only servers with a certificate of `caCertificate`'s authority.
-    /// - Parameter identity: the node's certificate and key, once it is admitted.
+    /// - Parameters:
+    ///   - identity: the node's certificate and key, once it is admitted.
+    ///   - stallSeconds: how long a transfer may rest before it is given up; 0 for as long as it likes.
     /// - Throws: `FetchError.invalid`.
     public init(
-        endpoint: String, caCertificate: String, identity: ClientIdentity? = nil, proxy: String? = nil
+        endpoint: String, caCertificate: String, identity: ClientIdentity? = nil, proxy: String? = nil,
+        stallSeconds: Int = 30
     ) throws {
         self.endpoint = endpoint
         http = try HTTPClient(
-            HTTPConfiguration(caCertificates: caCertificate, identity: identity, proxy: proxy))
+            HTTPConfiguration(
+                caCertificates: caCertificate, identity: identity, proxy: proxy, stallTimeoutSeconds: stallSeconds))
     }
 
     // MARK: - Without a certificate
@@ -119,6 +123,40 @@ public final class ServerClient {
         return table
     }
 
+    // MARK: - Streams
+
+    /// Sends frames of a stream until `next` gives nil; while it waits, nothing is sent.
+    public func send(stream id: String, next: () throws -> StreamFrame?) throws {
+        var pending: ArraySlice<UInt8> = []
+        let url = "\(endpoint)/v1/node/streams/\(try segment(id))/output"
+        let headers = [HTTPHeader("Content-Type", "application/octet-stream")]
+        _ = try http.upload("PUT", url, headers: headers, sizeBytes: nil) { buffer in
+            if pending.isEmpty { pending = try next()?.encoded[...] ?? [] }
+            let count = min(buffer.count, pending.count)
+            buffer.copyBytes(from: pending.prefix(count))
+            pending = pending.dropFirst(count)
+            return count
+        }
+    }
+
+    /// Gives every frame of a stream that arrives to `onFrame`, until the stream ends.
+    public func receive(stream id: String, onFrame: (StreamFrame) throws -> Void) throws {
+        var reader = StreamFrameReader()
+        try http.download("\(endpoint)/v1/node/streams/\(try segment(id))/input", limitBytes: .max) { bytes in
+            for frame in try reader.take(bytes) { try onFrame(frame) }
+        }
+    }
+
+    // MARK: - What early boot does not know
+
+    /// What a route with the node's certificate answers, at most `limitBytes`; `path` is the caller's own text.
+    public func bytes(at path: String, limitBytes: Int) throws -> [UInt8] {
+        try http.request("GET", endpoint + path, limitBytes: limitBytes).body
+    }
+
+    /// Sends a message to a route with the node's certificate; `path` is the caller's own text.
+    public func post(_ message: some Encodable, to path: String) throws { _ = try send(path, message) }
+
     // MARK: - The common part
 
     private func get<Reply: Decodable>(
@@ -151,7 +189,7 @@ public final class ServerClient {
                 (0x30...0x39).contains($0) || (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0)
                     || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
             })
-        else { throw NodeError("the server gave a registration an unusable name") }
+        else { throw NodeError("the server gave a registration or a stream an unusable name") }
         return text
     }
 }
