@@ -1,5 +1,6 @@
 import Contract
 import Linux
+import TestSupport
 import Testing
 
 @testable import Agent
@@ -45,9 +46,8 @@ import Testing
 
     /// Files that no editor makes: each is one failed check with a reason, and none is waited for.
     @Test func aFileOfAnyKindIsAFailedCheck() throws {
-        let folder = "/tmp/apus-hostile-health-\(try Randomness.uuid())"
-        try Files.makeDirectory(folder)
-        defer { try? Files.removeTree(folder) }
+        let scratch = try Scratch()
+        let folder = scratch.path
         let checks = HealthChecks(directories: [folder], caCertificate: "", verityName: "apus-no-such-device")
         let path = folder + "/health.json"
         let texts: [[UInt8]] = [

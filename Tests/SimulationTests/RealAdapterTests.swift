@@ -4,13 +4,14 @@ import Foundation
 import Linux
 import Sequences
 import Slots
+import TestSupport
 import Testing
 
 @testable import Simulation
 
 /// The same cuts through the adapters that ship, over a file: partition table, boot record, FAT volumes, slot writer
 /// and verifier.
-@Suite struct PowerCutsOfRealAdapters {
+@Suite(.ownThreads) struct PowerCutsOfRealAdapters {
     @Test(arguments: [512, 4096]) func everySequenceSurvivesTwoCutsAnywhere(sectorSizeBytes: Int) async throws {
         let bench = try Bench(
             releases: [try await RealRelease.make(1), try await RealRelease.make(2)], sectorSizeBytes: sectorSizeBytes)
@@ -22,7 +23,7 @@ import Testing
 }
 
 /// The simulation itself: in the adapters that ship, it finds every flush that is left out.
-@Suite struct MissingFlushes {
+@Suite(.ownThreads) struct MissingFlushes {
     @Test func aFlushThatIsLeftOutIsFound() async throws {
         let bench = try Bench(
             releases: [try await RealRelease.make(1), try await RealRelease.make(2)], sectorSizeBytes: 512)

@@ -2,12 +2,13 @@ import Contract
 import Decisions
 import Linux
 import Sequences
+import TestSupport
 import Testing
 
 @testable import Simulation
 
 /// The rules themselves: what breaks one is noticed.
-@Suite struct RulesOfTheSimulation {
+@Suite(.ownThreads) struct RulesOfTheSimulation {
     @Test(arguments: [PartitionRole.rootA, .treeA, .bootA]) func aWriteToTheCommittedSlotIsNoticed(
         role: PartitionRole
     ) throws {

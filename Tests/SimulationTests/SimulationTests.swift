@@ -1,12 +1,13 @@
 import Contract
 import Decisions
 import Sequences
+import TestSupport
 import Testing
 
 @testable import Simulation
 
 /// Every instant of the sequences is cut, and once more while the machine recovers.
-@Suite struct PowerCuts {
+@Suite(.ownThreads) struct PowerCuts {
     @Test func provisioningSurvivesTwoCutsAnywhere() {
         let explorer = Explorer(site: Rig.factory) { machine, end in
             guard end == .steady(.a) else { return "ended \(end)" }
