@@ -1,6 +1,6 @@
 # Apus: every command that a newcomer needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab boot-artifact release packages packages-lab tools node base os clean
+.PHONY: help demo test check lint unit lab boot-artifact release packages packages-lab tools node programs debian base os clean
 SHELL := /bin/sh
 
 OUT := .out
@@ -22,8 +22,8 @@ SCENARIO ?= all
 WAIT ?= yes
 # The scenarios that guard the main line, the longest first, so that they end together; `make lab SCENARIO=all` runs
 # every one.
-MAIN_LINE := provision-pxe committed-slot-fails rollback-hang rollback-unhealthy upgrade-commit rollback-panic \
-	upgrade-corrupt
+MAIN_LINE := provision-pxe committed-slot-fails rollback-hang workload-container rollback-unhealthy upgrade-commit \
+	rollback-panic upgrade-corrupt
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,15 @@ node: packages
 	@for program in apus-init apus-agent; do \
 		strip -s -o $(OUT)/node/$$program .build-release/release/$$program; done
 
+programs: tools
+	@$(MAKE) --no-print-directory node
+
+# What the boot artifact and the OS have of Debian: mostly waiting, and so done beside compiling.
+debian: packages
+	@scripts/sysroot.sh
+	@initramfs/build.sh --drivers-only
+	@os/build.sh --debian-only --packages "$(PACKAGES)"
+
 base: node
 	@scripts/sysroot.sh
 	@initramfs/build.sh --init $(OUT)/node/apus-init
@@ -74,7 +83,9 @@ release: tools base os ## an OS release: VERSION=1.2.3 [SITE=site.json] [KEY=sit
 lab: packages-lab tools base os ## rehearse on virtual machines: SCENARIO="name name" or all
 	@$(APUS) lab $(SCENARIO)
 
-demo: packages-lab tools base os ## from blank hardware to a rolled-back upgrade; WAIT=no ends at once
+demo: packages-lab ## from blank hardware to a rolled-back upgrade; WAIT=no ends at once
+	@$(MAKE) --no-print-directory -j2 programs debian
+	@$(MAKE) --no-print-directory base os
 	@$(APUS) demo $(if $(filter no,$(WAIT)),--no-wait)
 
 test: ## everything that guards the main line: what CI runs
@@ -83,7 +94,7 @@ test: ## everything that guards the main line: what CI runs
 	$(STAGE) run 'install packages' $(MAKE) --no-print-directory packages-lab && \
 	$(STAGE) run 'format lint' $(MAKE) --no-print-directory lint && \
 	$(STAGE) run 'build the server, the tools and the tests' $(DEBUG_BUILD) --build-tests && \
-	$(STAGE) run 'build the node programs' $(MAKE) --no-print-directory node && \
+	$(STAGE) run 'build the node programs, and fetch Debian' $(MAKE) --no-print-directory -j2 node debian && \
 	$(STAGE) run 'build the boot artifact and the OS' $(MAKE) --no-print-directory base os && \
 	$(STAGE) run 'unit and integration tests' $(SWIFT) test --scratch-path .build --skip-build --parallel && \
 	$(STAGE) run 'check what was built against real parts' scripts/check-artifacts.sh \

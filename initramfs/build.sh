@@ -2,7 +2,9 @@
 # Makes the part that every UKI has in common: kernel, EFI stub and initramfs with apus-init and the drivers.
 #
 #   initramfs/build.sh --init PATH [--firmware] [--microcode]
+#   initramfs/build.sh --drivers-only [--firmware]
 #
+# The second form does what needs no program yet, so that it can go on while the programs are compiled.
 # Writes .out/base/{vmlinuz,initrd.zst,linuxx64.efi.stub,os-release,uname,arguments,modules.list}; with --microcode also
 # microcode.cpio, for ukify's --microcode. Prints what each part costs and fails over budget: the initramfs may take
 # 16 MB, a UKI 28 MB (MB = 10^6 bytes), without the two options, whose cost is shown apart.
@@ -14,18 +16,21 @@ part=initramfs
 initramfs_budget=16000000
 uki_budget=28000000
 
-init= firmware=no microcode=no
+init= firmware=no microcode=no drivers_only=no
 while [ $# -gt 0 ]; do
     case $1 in
         --init) init=${2:?--init needs a path}; shift ;;
+        --drivers-only) drivers_only=yes ;;
         --firmware) firmware=yes ;;
         --microcode) microcode=yes ;;
         *) die "unknown option '$1'" ;;
     esac
     shift
 done
-[ -n "$init" ] || die "say which program is PID 1: --init PATH"
-[ -f "$init" ] || die "'$init' does not exist: build apus-init first (swift build -c release --product apus-init)"
+if [ "$drivers_only" = no ]; then
+    [ -n "$init" ] || die "say which program is PID 1: --init PATH"
+    [ -f "$init" ] || die "'$init' does not exist: build apus-init first (swift build -c release --product apus-init)"
+fi
 
 if [ "$firmware$microcode" != nono ]; then export APUS_FIRMWARE=yes; fi
 "$repository/scripts/sysroot.sh"
@@ -48,17 +53,29 @@ compress() {
     "$out/tools/zstd" --quiet --force --single-thread --no-progress "${@:2}" "$1" -o "$1.zst.new" && mv "$1.zst.new" "$1.zst"
 }
 
-drivers=$work/drivers.cpio
-[ "$firmware" = no ] || drivers=$work/drivers+firmware.cpio
-stamp=$(stamp_of "$here/build.sh" "$here/drivers" "$here/drivers.py" "$repository/scripts/archive.py" "$sysroot.stamp" "$sysroot/packages")
-if [ "$(cat "$drivers.stamp" 2> /dev/null)" != "$stamp" ]; then
+# Packs the drivers, with firmware or without, unless the same were packed before.
+pack_drivers() {
+    local packed=$1 stamp arguments
+    stamp=$(stamp_of "$here/build.sh" "$here/drivers" "$here/drivers.py" "$repository/scripts/archive.py" "$sysroot.stamp" "$sysroot/packages")
+    if [ "$(cat "$packed.stamp" 2> /dev/null)" = "$stamp" ]; then return; fi
     say "packing drivers"
-    arguments=("$here/drivers" "$sysroot" "$uname" "$drivers" "$SOURCE_DATE_EPOCH")
-    [ "$firmware" = no ] || arguments+=("$sysroot/usr/lib/firmware")
+    arguments=("$here/drivers" "$sysroot" "$uname" "$packed" "$SOURCE_DATE_EPOCH" "${@:2}")
     "$python" "$here/drivers.py" "${arguments[@]}"
-    compress "$drivers" --ultra -22 --zstd=wlog=24
-    printf '%s\n' "$stamp" > "$drivers.stamp"
+    compress "$packed" --ultra -22 --zstd=wlog=24
+    printf '%s\n' "$stamp" > "$packed.stamp"
+}
+
+drivers=$work/drivers.cpio
+if [ "$firmware" = yes ]; then
+    # The budget is for what every image has; what firmware adds is shown apart.
+    pack_drivers "$drivers"
+    plain_bytes=$(stat -c %s "$drivers.zst")
+    drivers=$work/drivers+firmware.cpio
+    pack_drivers "$drivers" "$sysroot/usr/lib/firmware"
+else
+    pack_drivers "$drivers"
 fi
+if [ "$drivers_only" = yes ]; then exit 0; fi
 
 programs=$work/programs.cpio
 stamp=$(stamp_of "$init" "$here/files" "$here/programs.py" "$here/stubs.py" "$repository/scripts/elf.py" \
@@ -93,11 +110,7 @@ cell() { [ -z "$1" ] || printf '%s MB' "$(megabytes "$1")"; }
 row() { printf '  %-28s %11s %11s\n' "$1" "$(cell "$2")" "$(cell "$3")"; }
 size_of() { awk -F '\t' -v what="$2" '$1 == what { print $2 }' "$1.sizes"; }
 firmware_bytes=0
-if [ "$firmware" = yes ]; then
-    stamp=$(stamp_of "$here/drivers")
-    [ -e "$work/drivers.cpio.zst" ] || "$here/build.sh" --init "$init" > /dev/null
-    firmware_bytes=$(($(bytes "$drivers.zst") - $(bytes "$work/drivers.cpio.zst")))
-fi
+[ "$firmware" = no ] || firmware_bytes=$(($(bytes "$drivers.zst") - plain_bytes))
 initrd_bytes=$(bytes "$base/initrd.zst")
 budgeted=$((initrd_bytes - firmware_bytes))
 # A UKI is these sections plus headers, the command line and padding, for which 64 kB is ample.

@@ -1,8 +1,8 @@
 """Turns what mmdebstrap made into the reference OS without the agent: trimmed, with kernel modules, reproducible.
 
-usage: base.py RAW-TAR SYSROOT UNAME MULTIARCH OUTPUT EPOCH LIBRARIES
+usage: base.py RAW-TAR SYSROOT UNAME MULTIARCH OUTPUT EPOCH LIBRARIES POLICY
 
-Writes the tar OUTPUT, OUTPUT.packages (name, version, a line each) and copies the shared libraries to LIBRARIES, where
+POLICY is the compiled AppArmor profile of workloads. Writes the tar OUTPUT, OUTPUT.packages (name, version, a line each) and copies the shared libraries to LIBRARIES, where
 build.sh checks programs against them.
 """
 
@@ -164,7 +164,7 @@ def add_modules(root, sysroot, uname):
 
 
 def main():
-    raw, sysroot, uname, multiarch, output, epoch, libraries = sys.argv[1:]
+    raw, sysroot, uname, multiarch, output, epoch, libraries, policy = sys.argv[1:]
     root = Root(int(epoch))
     with tarfile.open(raw) as archive:
         root.load(archive)
@@ -174,6 +174,7 @@ def main():
         for path, mode in FOLDERS.items():
             root.directory(path, mode)
         root.overlay(os.path.join(here, "overlay"))
+        root.file("usr/lib/apus/workload.apparmor", policy)
         drop_dangling_but_agent(root)
         root.write(output + ".new")
         copy_libraries(root, multiarch, libraries)

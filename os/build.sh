@@ -2,14 +2,16 @@
 # Makes the reference OS's root file system as a tar archive, for `apus release build --root`.
 #
 #   os/build.sh --agent PATH --version V [--packages "a b"] [--overlay DIR]... [--output FILE] [--refresh]
+#   os/build.sh --debian-only [--packages "a b"] [--refresh]
 #
+# The second form does what needs no program yet, so that it can go on while the programs are compiled.
 # Writes .out/os/root.tar. Debian is installed once for a set of packages and kept below .out/os/cache; the agent, the
 # version and overlays come on top, so that another variant takes seconds. Works as root, in a container, and as an
 # ordinary user with subordinate ids (mmdebstrap's unshare mode). The same packages give the same bytes.
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/debian.sh"
 part=os
 
-agent= version= extra= output=$out/os/root.tar refresh=no overlays=()
+agent= version= extra= output=$out/os/root.tar refresh=no debian_only=no overlays=()
 while [ $# -gt 0 ]; do
     case $1 in
         --agent) agent=${2:?--agent needs a path}; shift ;;
@@ -18,13 +20,16 @@ while [ $# -gt 0 ]; do
         --overlay) overlays+=("${2:?--overlay needs a folder}"); shift ;;
         --output) output=${2:?--output needs a path}; shift ;;
         --refresh) refresh=yes ;;
+        --debian-only) debian_only=yes ;;
         *) die "unknown option '$1'" ;;
     esac
     shift
 done
-[ -n "$agent" ] || die "say which program is the agent: --agent PATH"
-[ -f "$agent" ] || die "'$agent' does not exist: build apus-agent first (swift build -c release --product apus-agent)"
-[ -n "$version" ] || die "say which version this is: --version V"
+if [ "$debian_only" = no ]; then
+    [ -n "$agent" ] || die "say which program is the agent: --agent PATH"
+    [ -f "$agent" ] || die "'$agent' does not exist: build apus-agent first (swift build -c release --product apus-agent)"
+    [ -n "$version" ] || die "say which version this is: --version V"
+fi
 
 "$repository/scripts/sysroot.sh"
 need mmdebstrap strip depmod
@@ -81,14 +86,22 @@ if [ "$refresh" = yes ] || [ ! -e "$raw" ]; then
     mv "$raw.new" "$raw"
 fi
 
+# --- the workloads' AppArmor profile, compiled for the kernel's features as its ABI names them ---
+policy=$cache/apus-workload.apparmor
+"$out/tools/apparmor_parser" --config-file /dev/null --skip-kernel-load --skip-cache \
+    --kernel-features "$sysroot/etc/apparmor.d/abi/4.0" --ofile "$policy" "$here/apparmor/apus-workload" ||
+    die "os/apparmor/apus-workload is no AppArmor profile: see above"
+
 # --- trimmed, with the sysroot's kernel modules ---
 base=$cache/base-${raw_stamp:0:16}.tar
-stamp=$(stamp_of "$(stat -c "%s %Y" "$raw")" "$here/base.py" "$here/drivers" "$here/drivers.keep" "$repository/scripts/tarball.py" \
+stamp=$(stamp_of "$(stat -c "%s %Y" "$raw")" "$here/base.py" "$here/drivers" "$here/drivers.keep" "$policy" "$repository/scripts/tarball.py" \
     "$sysroot/packages" "$(cd "$here/overlay" && find . \( -type f -exec sha256sum {} + \) -o \( -type l -printf '%p -> %l\n' \) | sort)")
 if [ "$(cat "$base.stamp" 2> /dev/null)" != "$stamp" ]; then
-    "$python" "$here/base.py" "$raw" "$sysroot" "$uname" "$multiarch" "$base" "$SOURCE_DATE_EPOCH" "${base%.tar}.libraries"
+    "$python" "$here/base.py" "$raw" "$sysroot" "$uname" "$multiarch" "$base" "$SOURCE_DATE_EPOCH" "${base%.tar}.libraries" "$policy"
     printf '%s\n' "$stamp" > "$base.stamp"
 fi
+
+if [ "$debian_only" = yes ]; then exit 0; fi
 
 # --- this version ---
 mkdir -p "$(dirname "$output")"

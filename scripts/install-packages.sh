@@ -22,7 +22,7 @@ build=(
     git make util-linux
 )
 lab=(
-    dnsmasq-base dosfstools e2fsprogs efibootmgr fdisk iproute2 mtools ovmf qemu-system-x86 qemu-utils
+    curl dnsmasq-base dosfstools e2fsprogs efibootmgr fdisk iproute2 mtools ovmf qemu-system-x86 qemu-utils
     # what scenarios and tests check the result with
     busybox-static crun cryptsetup-bin nftables openssl procps sbsigntool
 )

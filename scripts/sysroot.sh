@@ -48,13 +48,14 @@ mapfile -t packages < <(sed -E 's/#.*//; s/[[:space:]]+//g; /^$/d' "$repository/
 kernel=$(apt-cache show --no-all-versions "linux-image-$architecture" |
     sed -nE 's/^Depends:.*(linux-image-[0-9][^ ,]*).*/\1/p' | head -n 1)
 [ -n "$kernel" ] || die "cannot tell which kernel linux-image-$architecture stands for at $mirror"
-loose=("$kernel")
+# Programs of which nothing but one file is used; what they recommend to install with them is not needed for that.
+loose=("$kernel" apparmor docker-registry)
 if [ "$firmware" = yes ]; then
     loose+=(firmware-intel-misc firmware-misc-nonfree firmware-realtek amd64-microcode intel-microcode)
 fi
 
 say "fetching $kernel, libraries and tools"
-# `apt-get install` would pull an initramfs generator in with the kernel; `download` takes that one package alone.
+# `apt-get install` would pull an initramfs generator in with the kernel; `download` takes a package alone.
 quietly apt-get install --download-only --yes "${packages[@]}" || die "cannot fetch packages from $mirror"
 (cd "$archives" && quietly apt-get download "${loose[@]}") || die "cannot fetch $kernel from $mirror"
 mapfile -t debs < <(
@@ -106,9 +107,11 @@ wrapper() {
     mv "$out/tools/$name.new" "$out/tools/$name"
 }
 run="exec \"\$lib/$loader\" --library-path \"\$lib:\$lib/systemd\""
-for tool in usr/bin/mkfs.erofs usr/bin/fsck.erofs usr/bin/dump.erofs usr/sbin/mke2fs usr/bin/zstd; do
+for tool in usr/bin/mkfs.erofs usr/bin/fsck.erofs usr/bin/dump.erofs usr/sbin/mke2fs usr/bin/zstd \
+    usr/bin/docker-registry; do
     wrapper "${tool##*/}" "$run \"\$root/$tool\" \"\$@\""
 done
+wrapper apparmor_parser "$run \"\$root/usr/sbin/apparmor_parser\" --base \"\$root/etc/apparmor.d\" \"\$@\""
 python=$(cd "$sysroot/usr/bin" && ls python3.[0-9]* | head -n 1)
 python_run() {
     wrapper "$1" 'export PYTHONHOME=$root/usr PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1' 'unset PYTHONPATH' \

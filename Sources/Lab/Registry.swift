@@ -2,8 +2,8 @@ import Contract
 import FoundationEssentials
 import Glibc
 
-/// Debian's `docker-registry` on the lab's network, with one small image in it: a busybox of Debian 13 that serves a
-/// page and says what it does.
+/// Debian 13's `docker-registry` on the lab's network, with one small image in it: a busybox that serves a page and says
+/// what it does.
 final class Registry {
     /// The registry's name in documents; nobody resolves it, the mirror is asked.
     static let name = "registry.lab"
@@ -12,6 +12,7 @@ final class Registry {
 
     private let directory: String
     private let sysroot: String
+    private let program: String
     private let network: Network.Kind
     private var child: ChildProcess?
 
@@ -25,14 +26,12 @@ final class Registry {
     init(directory: String, paths: LabPaths, network: Network.Kind) {
         self.directory = directory
         sysroot = paths.out + "/sysroot"
+        program = paths.out + "/tools/docker-registry"
         self.network = network
     }
 
     /// Starts it and returns once it answers.
     func start() throws {
-        guard try ChildProcess.run(["sh", "-c", "command -v docker-registry curl"]).exitCode == 0 else {
-            throw LabError("install Debian's packages docker-registry and curl, which this scenario plays with")
-        }
         try Files.makeFolder(directory)
         let settings = """
             version: 0.1
@@ -43,7 +42,7 @@ final class Registry {
             """
         try Files.write(settings, to: directory + "/config.yml")
         child = try ChildProcess(
-            .init(command: ["docker-registry", "serve", directory + "/config.yml"], logPath: directory + "/log"))
+            .init(command: [program, "serve", directory + "/config.yml"], logPath: directory + "/log"))
         let deadline = Deadline(seconds: 30)
         while try ChildProcess.run(["curl", "-fsS", "http://\(local):5000/v2/"]).exitCode != 0 {
             guard !deadline.isOver else { throw LabError("docker-registry does not answer; see \(directory)/log") }

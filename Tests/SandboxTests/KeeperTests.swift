@@ -2,6 +2,7 @@ import Contract
 import Foundation
 import Linux
 import Synchronization
+import TestSupport
 import Testing
 import Workloads
 
@@ -9,7 +10,7 @@ import Workloads
 
 /// A node with a real runtime, real namespaces, rules and mounts; child processes stand in for systemd's units.
 final class TestNode {
-    let scratch: Scratch
+    let scratch: MountScratch
     let places: NodePlaces
     let units: ProcessUnits
     let reports: Mailbox<WorkloadReports>
@@ -18,7 +19,7 @@ final class TestNode {
     private(set) var effects: KeeperEffects?
     let network: String
 
-    init(_ scratch: Scratch, run: String = "run") throws {
+    init(_ scratch: MountScratch, run: String = "run") throws {
         self.scratch = scratch
         places = NodePlaces(
             state: scratch.path + "/state", images: scratch.path + "/images", run: scratch.path + "/" + run)
@@ -82,7 +83,8 @@ final class TestNode {
     }
 }
 
-@Suite(.enabled(if: Tool.obstacle == nil, "no container can be run here: \(Tool.obstacle ?? "")"), .serialized)
+@Suite(
+    .enabled(if: Tool.obstacle == nil, "no container can be run here: \(Tool.obstacle ?? "")"), .serialized, .ownThreads)
 struct Keeping {
     static let server = """
         , "command": ["/bin/busybox", "sh", "-c", "/bin/busybox httpd -p 8080 -h /www; \
@@ -100,7 +102,7 @@ struct Keeping {
 
     /// From an assignment to a healthy process, a revision that fails, a new start of the agent, and the end.
     @Test func aWorkloadRunsIsHealthySurvivesABadRevisionAndIsTakenAwayWhole() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let node = try TestNode(scratch)
         let keeper = try node.start(bootID: "one")
         let good = try Fixture.workload("web", Self.server + Self.check + Self.rest)
@@ -136,7 +138,7 @@ struct Keeping {
     }
 
     @Test func withoutServerAndRegistryWhatRanBeforeRunsAgainAfterARestart() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let workload = try Fixture.workload("web", Self.server + Self.check + Self.rest)
         do {
             let node = try TestNode(scratch)
@@ -156,7 +158,7 @@ struct Keeping {
     }
 
     @Test func theHealthGateKnowsWhatRanBeforeAndDoesNotYetRun() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let places = NodePlaces(state: scratch.path + "/state", images: scratch.path + "/images", run: scratch.path)
         let store = AssignmentStore(places: places)
         let workload = try Fixture.workload("web", Self.server)
@@ -181,7 +183,7 @@ struct Keeping {
     }
 
     @Test func whatAKernelOrServerLacksIsAClearReasonAndNoCrash() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let node = try TestNode(scratch)
         let keeper = try node.start(bootID: "one")
         let named = try Fixture.workload(
@@ -224,7 +226,7 @@ struct Keeping {
     }
 
     @Test func anExecCheckRunsInsideTheWorkload() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let node = try TestNode(scratch)
         let keeper = try node.start(bootID: "one")
         let check =

@@ -8,12 +8,12 @@ import Workloads
 
 /// The assignment on the disk.
 struct Store {
-    static func store(_ scratch: Scratch) -> AssignmentStore {
+    static func store(_ scratch: MountScratch) -> AssignmentStore {
         AssignmentStore(places: NodePlaces(state: scratch.path + "/state", images: "", run: ""))
     }
 
     @Test func secretsAndPasswordsAreKeptApartFromTheRestAndCloseToTheOwner() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let store = Self.store(scratch)
         let workload = try Fixture.workload("web", #", "command": ["/x"], "secrets": ["key"]"#)
         let password = try #require(SecretValue(bytes: Array("pass-word".utf8)))
@@ -36,7 +36,7 @@ struct Store {
     }
 
     @Test func aSecretThatARevisionToGoBackToNeedsIsKept() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let store = Self.store(scratch)
         let old = try Fixture.workload("web", #", "command": ["/x"], "secrets": ["old"]"#)
         let new = try Fixture.workload("web", #", "command": ["/x"], "secrets": ["new"]"#)
@@ -51,7 +51,7 @@ struct Store {
     }
 
     @Test func aDocumentWithAnotherRevisionIsRefusedAndTheRestTaken() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let store = Self.store(scratch)
         let good = try Fixture.workload("good", #", "command": ["/x"]"#)
         var bad = try Fixture.assigned(try Fixture.workload("bad", #", "command": ["/x"]"#))
@@ -64,7 +64,7 @@ struct Store {
     }
 
     @Test func aNewBootBeginsTimesAnewAndDamagedMemoryIsNone() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let store = Self.store(scratch)
         var memory = KeeperMemory()
         var record = WorkloadRecord()
@@ -87,7 +87,7 @@ struct Store {
     }
 
     @Test func documentsOutliveTheirAssignment() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         let store = Self.store(scratch)
         let workload = try Fixture.workload("web", #", "command": ["/x"]"#)
         let revision = try Fixture.revision(workload)

@@ -3,6 +3,7 @@ import Cryptography
 import Foundation
 import Linux
 import Synchronization
+import TestSupport
 import Testing
 import Workloads
 
@@ -10,14 +11,11 @@ import Workloads
 @testable import Sandbox
 
 /// A directory that is gone at the end, with what is mounted below it.
-final class Scratch {
-    let path: String
+final class MountScratch {
+    private let folder: Scratch
+    var path: String { folder.path }
 
-    init() throws {
-        path = "/tmp/apus-sandbox-\(UUID().uuidString.prefix(8))"
-        try FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-    }
+    init() throws { folder = try Scratch(permissions: 0o755) }
 
     /// What is mounted below it.
     var mounts: [String] {
@@ -28,7 +26,6 @@ final class Scratch {
 
     deinit {
         for mount in mounts.reversed() { try? Mounts.unmount(mount, lazily: true) }
-        try? FileManager.default.removeItem(atPath: path)
     }
 }
 

@@ -151,7 +151,7 @@ struct Units {
     }
 
     @Test func whatAStuckProcessWaitsForIsTold() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         for (path, text) in [
             ("sys/fs/cgroup/u/cgroup.procs", "7\n8\n"), ("proc/7/stat", "7 (a b) c) S 1 1"),
             ("proc/8/stat", "8 (dd) D 1 1"), ("proc/8/wchan", "io_schedule"),
@@ -166,7 +166,7 @@ struct Units {
     }
 
     @Test func usersAreLookedUpInTheImageAndNowhereElse() throws {
-        let scratch = try Scratch()
+        let scratch = try MountScratch()
         try Files.makeDirectory(scratch.path + "/etc")
         try Files.writeDurably(
             Array("root:x:0:0::/:/bin/sh\napp:x:1000:1001::/:/bin/sh\n".utf8), to: scratch.path + "/etc/passwd")

@@ -43,6 +43,16 @@ enum RunningWorkloads {
             try lab.expect(!text.contains("good morning"), "the secret is nowhere shown")
         }
         try lab.step("its published port is reached") { try waitForPage(lab, within: 60) }
+        try lab.step("its log, and a command inside it") {
+            let log = try apus(lab, "workload", "logs", "web")
+            try lab.expect(log.contains("the page is served"), "the log holds what the workload wrote")
+            let secret = try apus(lab, "workload", "exec", "web", "--", "/bin/cat", "/run/secrets/greeting")
+            try lab.expect(secret == "good morning", "the workload reads its secret")
+            let user = try apus(lab, "workload", "exec", "web", "--", "/bin/cat", "/proc/self/uid_map")
+            try lab.expect(
+                user.split(separator: " ").count == 3 && !user.split(separator: " ")[1].elementsEqual("0"),
+                "it is root of its own user namespace only")
+        }
         try lab.step("restart") {
             try apus(lab, "workload", "restart", "web")
             try waitForPage(lab, within: 120)
