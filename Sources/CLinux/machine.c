@@ -86,8 +86,7 @@ int apus_block_discard(int fd, uint64_t offset, uint64_t length) {
     RESULT(ioctl(fd, BLKDISCARD, range));
 }
 
-
-int apus_loop_attach(int fd, int sectorSize, int readOnly) {
+int apus_loop_attach(int fd, int sectorSize, int isImage) {
     int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control < 0) return -errno;
     int result = -EBUSY;
@@ -100,13 +99,13 @@ int apus_loop_attach(int fd, int sectorSize, int readOnly) {
         }
         char path[32];
         snprintf(path, sizeof path, "/dev/loop%d", number);
-        int loop = open(path, (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+        int loop = open(path, (isImage ? O_RDONLY : O_RDWR) | O_CLOEXEC);
         if (loop < 0) {
             result = -errno;
             break;
         }
         struct loop_config configuration = {.fd = (__u32)fd, .block_size = (__u32)sectorSize};
-        configuration.info.lo_flags = LO_FLAGS_PARTSCAN | (readOnly ? LO_FLAGS_READ_ONLY : 0);
+        configuration.info.lo_flags = isImage ? LO_FLAGS_READ_ONLY | LO_FLAGS_DIRECT_IO : LO_FLAGS_PARTSCAN;
         result = ioctl(loop, LOOP_CONFIGURE, &configuration) < 0 ? -errno : number;
         close(loop);
     }

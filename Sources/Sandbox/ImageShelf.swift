@@ -81,8 +81,8 @@ public struct VerityImages: ImageMounter {
     public func mount(_ image: StoredImage, folder: String, on target: String, use: String) throws {
         try unmount(target, use: use)
         // The devices stay for as long as the verity device has them open, and go with it.
-        let data = try LoopDevice(file: folder + "/root.erofs", sectorSizeBytes: 4096, readOnly: true)
-        let tree = try LoopDevice(file: folder + "/root.verity", sectorSizeBytes: 4096, readOnly: true)
+        let data = try LoopDevice(image: folder + "/root.erofs")
+        let tree = try LoopDevice(image: folder + "/root.verity")
         let path = try DeviceMapper.create(
             image.verity(named: device(use), dataDevice: data.path, treeDevice: tree.path))
         do {

@@ -68,7 +68,7 @@ func theKernelTakesOverATableOf4096ByteSectors() throws {
     let image = try ImageFile(sizeBytes: plan.diskSizeBytes)
     let loop: LoopDevice
     do {
-        loop = try LoopDevice(file: image.path, sectorSizeBytes: 4096)
+        loop = try LoopDevice(disk: image.path, sectorSizeBytes: 4096)
     } catch {
         // Some containers show the control device and let nobody use it; the other tests do the same on plain files.
         return

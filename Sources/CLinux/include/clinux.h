@@ -156,9 +156,10 @@ int apus_block_size(int fd, uint64_t *bytes);          // BLKGETSIZE64
 int apus_block_sector_size(int fd, int *bytes);        // BLKSSZGET
 int apus_block_reread_partitions(int fd);              // BLKRRPART
 int apus_block_discard(int fd, uint64_t offset, uint64_t length);  // BLKDISCARD
-// Makes a loop device over `fd` with the given logical sector size and partition scan; returns its number. The requests
-// are macros, and LOOP_CONFIGURE's structure is not imported by Glibc.
-int apus_loop_attach(int fd, int sectorSize, int readOnly);
+// Makes a loop device over `fd` with the given logical sector size; returns its number. A disk is scanned for partitions;
+// an image is read-only, never scanned, and read past the page cache where its file system can. The requests are macros,
+// and LOOP_CONFIGURE's structure is not imported by Glibc.
+int apus_loop_attach(int fd, int sectorSize, int isImage);
 int apus_loop_detach(int number);
 
 // --- Watchdog: WDIOC_* are _IOR() macros (Documentation/watchdog/watchdog-api.rst) ------------------------------------
