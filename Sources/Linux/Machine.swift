@@ -82,6 +82,17 @@ public enum Machine {
         return (machine[0], machine[1], own[0])
     }
 
+    /// Has a machine with less than 4 GiB go without huge pages, until it restarts.
+    ///
+    /// For them the kernel sets memory aside that nothing else may use, 45 MB and more whatever the machine's size
+    /// (Linux, mm/khugepaged.c, `set_recommended_min_free_kbytes`).
+    /// - Parameter totalBytes: the machine's memory.
+    public static func forgoHugePages(totalBytes: UInt64, root: String = "/") throws(SystemError) {
+        let setting = root + "sys/kernel/mm/transparent_hugepage/enabled"
+        guard totalBytes < 4 << 30, Files.exists(setting) else { return }
+        try Files.overwrite(setting, with: "never")
+    }
+
     /// The values in bytes of `name  123 kB` lines; 0 for a name that is missing.
     private static func kibibytes(_ text: String, _ names: [String]) -> [UInt64] {
         var found = [UInt64](repeating: 0, count: names.count)

@@ -32,6 +32,11 @@ enum FirstProcess {
             arguments: arguments)
         keeper.context = context
         log.log("Apus \(BootArtifact.version), \(arguments["apus.mode"] ?? "no mode")")
+        do {
+            try Machine.forgoHugePages(totalBytes: try Machine.memory().totalBytes)
+        } catch {
+            log.log("ignoring that huge pages cannot be forgone: \(error)")
+        }
         let early = EarlyBoot(effects: EarlyBootMachine.effects(context))
         context.events = { [weak early] in early.map(EarlyBootMachine.events) ?? [] }
         let runner = Runner(report: EarlyReport(context), clock: context.clock)

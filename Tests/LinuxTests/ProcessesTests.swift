@@ -73,6 +73,18 @@ import Testing
     #expect(throws: silent) { try Processes.spawnReady("/bin/sleep", ["30"], timeoutSeconds: 1) }
 }
 
+@Test func aSmallMachineForgoesHugePagesAndALargeOneDoesNot() throws {
+    let root = try Scratch()
+    let setting = "sys/kernel/mm/transparent_hugepage/enabled"
+    // A kernel without them.
+    try Machine.forgoHugePages(totalBytes: 1 << 30, root: root.path + "/")
+    try root.file(setting, "always")
+    try Machine.forgoHugePages(totalBytes: 4 << 30, root: root.path + "/")
+    #expect(try root.text(setting) == "always")
+    try Machine.forgoHugePages(totalBytes: (4 << 30) - 1, root: root.path + "/")
+    #expect(try root.text(setting).hasPrefix("never"))
+}
+
 @Test func clocksRunAndMemoryIsKnown() throws {
     #expect(Clock.realtimeSeconds() > 1_700_000_000)
     #expect(Clock.bootSeconds() > 0)

@@ -84,7 +84,8 @@ final class TestNode {
 }
 
 @Suite(
-    .enabled(if: Tool.obstacle == nil, "no container can be run here: \(Tool.obstacle ?? "")"), .serialized, .ownThreads)
+    .enabled(if: Tool.obstacle == nil, "no container can be run here: \(Tool.obstacle ?? "")"), .serialized, .ownThreads
+)
 struct Keeping {
     static let server = """
         , "command": ["/bin/busybox", "sh", "-c", "/bin/busybox httpd -p 8080 -h /www; \

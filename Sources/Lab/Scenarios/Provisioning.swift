@@ -68,7 +68,12 @@ enum Provisioning {
             let entry = try lab.nvram().bootEntries.first { $0.description == "Apus A" }
             try lab.expect(entry != nil && status?.bootEntry == entry?.number, "the node names the entry of slot A")
             let agent = status?.memory?.agentBytes ?? .max
-            lab.timeline.say("  the agent has \(agent / 1_000_000) MB resident")
+            let used =
+                (status?.memory?.totalBytes ?? 0)
+                - min(
+                    status?.memory?.availableBytes ?? 0, status?.memory?.totalBytes ?? 0)
+            lab.timeline.say(
+                "  the node uses \(used / 1_000_000) MB of memory, the agent has \(agent / 1_000_000) MB resident")
             try lab.expect(agent < 25_000_000, "the agent has less than 25 MB resident")
         }
     }

@@ -52,11 +52,17 @@ enum RunningWorkloads {
             try lab.expect(
                 user.split(separator: " ").count == 3 && !user.split(separator: " ")[1].elementsEqual("0"),
                 "it is root of its own user namespace only")
+            let profile = try apus(lab, "workload", "exec", "web", "--", "/bin/cat", "/proc/self/attr/current")
+            try lab.expect(profile.contains("apus-workload (enforce)"), "AppArmor confines it, and not \(profile)")
         }
         try lab.step("restart") {
             try apus(lab, "workload", "restart", "web")
-            try waitForPage(lab, within: 120)
+            _ = try lab.wait(for: "the workload to begin once more", within: 120) {
+                let log = try apus(lab, "workload", "logs", "web")
+                return log.split(separator: "\n").filter { $0.contains("the page is served") }.count == 2 ? true : nil
+            }
             try waitUntilRunning(lab, within: 120)
+            try waitForPage(lab, within: 120)
         }
         try lab.step("the agent stays small") {
             let status = try lab.waitForStatus("a status with memory", within: 60) { $0.memory != nil }
