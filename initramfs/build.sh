@@ -78,7 +78,7 @@ fi
 if [ "$drivers_only" = yes ]; then exit 0; fi
 
 programs=$work/programs.cpio
-stamp=$(stamp_of "$init" "$here/files" "$here/programs.py" "$here/stubs.py" "$repository/scripts/elf.py" \
+stamp=$(stamp_of "$init" "$here/files" "$here/programs.py" "$repository/scripts/stubs.py" "$repository/scripts/elf.py" \
     "$repository/scripts/archive.py" "$sysroot.stamp" "$sysroot/packages")
 if [ "$(cat "$programs.stamp" 2> /dev/null)" != "$stamp" ]; then
     say "packing programs"

@@ -11,7 +11,6 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../scripts"))
-sys.path.insert(0, os.path.dirname(__file__))
 import elf  # noqa: E402
 import stubs  # noqa: E402
 from archive import Archive  # noqa: E402
@@ -25,16 +24,6 @@ def stripped(path, work):
     target = os.path.join(work, "stripped")
     subprocess.run(["strip", "--strip-all", "-o", target, path], check=True)
     return elf.without_unwind_tables(open(target, "rb").read())
-
-
-def stand_ins(directories, work):
-    """Compiled stand-ins by soname, for those libraries that the sysroot's libcurl really asks for."""
-    curl = elf.Object(elf.find("libcurl.so.4", directories))
-    made = {}
-    for library in stubs.REPLACED:
-        if library in curl.needed:
-            made[library] = stubs.build(curl, library, elf.Object(elf.find(library, directories)), work)
-    return made
 
 
 def main():
@@ -73,7 +62,7 @@ def main():
             fail(f"{listing}:{number}: cannot understand '{line.strip()}'")
 
     try:
-        objects = elf.closure(programs, directories, stand_ins(directories, work))
+        objects = elf.closure(programs, directories, stubs.build_all(directories, work))
     except KeyError as error:
         fail(f"Debian 13's packages in scripts/sysroot.packages lack {error.args[0]}")
     for path, what in elf.missing(objects):

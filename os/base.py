@@ -17,6 +17,7 @@ import tempfile
 
 here = os.path.dirname(__file__)
 sys.path.insert(0, os.path.join(here, "../scripts"))
+import stubs  # noqa: E402
 from tarball import Root  # noqa: E402
 
 # Packages whose files go: the image is replaced as a whole, never upgraded in place. `perl-base` stays where a package
@@ -176,8 +177,9 @@ def main():
         root.overlay(os.path.join(here, "overlay"))
         root.file("usr/lib/apus/workload.apparmor", policy)
         drop_dangling_but_agent(root)
-        root.write(output + ".new")
         copy_libraries(root, multiarch, libraries)
+        add_stand_ins(root, libraries)
+        root.write(output + ".new")
     with open(output + ".packages", "w") as file:
         file.writelines(f"{name} {installed[name]}\n" for name in sorted(installed))
     os.rename(output + ".new", output)
@@ -189,6 +191,14 @@ def drop_dangling_but_agent(root):
         target = root.entries[path][0].linkname
         if target.startswith("/usr/lib/systemd/") and target.strip("/") not in root.entries:
             fail(f"'/{path}' in os/overlay enables '{target}', which is not there: add its package to os/packages")
+
+
+def add_stand_ins(root, libraries):
+    """Stand-ins where only the agent's run path looks: 3 MB less of its memory, and the real ones for all else."""
+    with tempfile.TemporaryDirectory() as work:
+        for name, path in stubs.build_all([libraries], work).items():
+            with open(path, "rb") as file:
+                root.file(f"usr/lib/apus/lib/{name}", file.read(), 0o755)
 
 
 def copy_libraries(root, multiarch, directory):

@@ -32,7 +32,7 @@ if [ "$debian_only" = no ]; then
 fi
 
 "$repository/scripts/sysroot.sh"
-need mmdebstrap strip depmod
+need cc mmdebstrap strip depmod
 export SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH=$(cat "$sysroot/epoch")
 uname=$(cat "$sysroot/uname")
@@ -94,7 +94,7 @@ policy=$cache/apus-workload.apparmor
 
 # --- trimmed, with the sysroot's kernel modules ---
 base=$cache/base-${raw_stamp:0:16}.tar
-stamp=$(stamp_of "$(stat -c "%s %Y" "$raw")" "$here/base.py" "$here/drivers" "$here/drivers.keep" "$policy" "$repository/scripts/tarball.py" \
+stamp=$(stamp_of "$(stat -c "%s %Y" "$raw")" "$here/base.py" "$here/drivers" "$here/drivers.keep" "$policy" "$repository/scripts/tarball.py" "$repository/scripts/stubs.py" \
     "$sysroot/packages" "$(cd "$here/overlay" && find . \( -type f -exec sha256sum {} + \) -o \( -type l -printf '%p -> %l\n' \) | sort)")
 if [ "$(cat "$base.stamp" 2> /dev/null)" != "$stamp" ]; then
     "$python" "$here/base.py" "$raw" "$sysroot" "$uname" "$multiarch" "$base" "$SOURCE_DATE_EPOCH" "${base%.tar}.libraries" "$policy"

@@ -1,4 +1,4 @@
-"""Stand-ins for libraries that Debian's libcurl is linked to and that the initramfs never uses.
+"""Stand-ins for libraries that Debian's libcurl is linked to and that the node's programs never use.
 
 Debian builds libcurl with Kerberos, LDAP, SSH, RTMP, HTTP/3, IDN, the public suffix list and brotli; with what those
 need in turn (GnuTLS among it) they are two thirds of its closure. The loader insists on every one of them, but an
@@ -10,6 +10,8 @@ speaks it to any server that offers it.
 
 import os
 import subprocess
+
+import elf
 
 REPLACED = [
     "libbrotlidec.so.1",
@@ -69,3 +71,13 @@ def build(importer, library, real, directory):
                f"-Wl,-soname,{real.soname}", f"-Wl,--version-script,{script}", source, "-o", target]
     subprocess.run(command, check=True)
     return target
+
+
+def build_all(directories, work):
+    """Compiles the stand-ins that the libcurl found in `directories` really asks for; paths by soname."""
+    curl = elf.Object(elf.find("libcurl.so.4", directories))
+    made = {}
+    for library in REPLACED:
+        if library in curl.needed:
+            made[library] = build(curl, library, elf.Object(elf.find(library, directories)), work)
+    return made
