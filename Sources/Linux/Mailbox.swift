@@ -18,6 +18,9 @@ public final class Mailbox<Message: Sendable>: Sendable {
 
     deinit { Glibc.close(wakeUp) }
 
+    /// A descriptor that is readable once a message waits, to be lent to poll(2); `take` resets it.
+    public var descriptor: Int32 { wakeUp }
+
     /// Adds a message; false where the mailbox is full, and the message is dropped.
     @discardableResult
     public func post(_ message: Message) -> Bool {

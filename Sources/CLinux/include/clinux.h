@@ -5,6 +5,7 @@
 // statx, unshare, memfd_create). Every function here returns a negative errno on failure, so that nothing that Swift
 // does between the call and the check can overwrite `errno`, and repeats a call that a signal interrupted.
 #pragma once
+#include "endpoints.h"
 #include "probes.h"
 #include "sandbox.h"
 #include "wakeup.h"
