@@ -7,9 +7,9 @@ public struct EgressSets: Sendable, Hashable {
 
     /// Addresses that one name may open at a time.
     public static let addressLimit = 1024
-    /// The shortest and longest time that an answer opens an address, in seconds: a shorter one would close before
-    /// it could be used.
-    public static let lifetimeSeconds = 10...3600
+    /// The shortest and longest time that an answer opens an address for, in seconds. Programs keep answers for some
+    /// time of their own, and try a connection more than once: an address that closes under them looks broken.
+    public static let lifetimeSeconds = 30...3600
 
     /// Makes the sets of an allow-list.
     public init(wire: NetworkPlan, egress: [EgressRule]) {
@@ -35,7 +35,14 @@ public struct EgressSets: Sendable, Hashable {
         }
     }
 
-    /// Whether the resolver answers a query at all. Names of links are answered beside this.
+    /// Whether anything may be looked up.
+    public var hasNames: Bool {
+        egress.contains { rule in
+            if case .name = rule.destination { true } else { false }
+        }
+    }
+
+    /// Whether the resolver answers a query at all.
     public func mayLookUp(_ query: String) -> Bool {
         egress.contains { rule in
             if case .name(let host) = rule.destination { host.matches(query) } else { false }
@@ -48,23 +55,34 @@ public struct EgressSets: Sendable, Hashable {
         return !(Firewall.forbidden + [pool.version4, pool.version6]).contains { $0.contains(address) }
     }
 
-    /// Commands for `nft -f -` that open what was answered for a query, for its lifetime; nil where nothing is.
+    /// An address in a set.
+    public struct Element: Sendable, Hashable {
+        /// The set with the family's suffix, such as `name3_v4`.
+        public let set: String
+        /// The address.
+        public let address: NetworkAddress
+    }
+
+    /// What an answer to a query opens; nothing where the name may only be looked up.
+    public func elements(_ query: String, _ addresses: [NetworkAddress]) -> [Element] {
+        let usable = addresses.filter(mayOpen)
+        return names.filter { $0.host.matches(query) }.flatMap { name in
+            usable.map { Element(set: "\(name.set)_\($0.isVersion4 ? "v4" : "v6")", address: $0) }
+        }
+    }
+
+    /// Commands for `nft -f -` that open elements for so many seconds from now.
     ///
     /// An element that is there gets the new lifetime: it is added, deleted and added again in one transaction,
     /// because adding alone leaves the old one.
-    public func opening(_ query: String, _ addresses: [NetworkAddress], timeToLiveSeconds: Int) -> String? {
-        let seconds = min(max(timeToLiveSeconds, Self.lifetimeSeconds.lowerBound), Self.lifetimeSeconds.upperBound)
-        let usable = addresses.prefix(64).filter(mayOpen)
+    public func opening(_ elements: [Element], seconds: Int) -> String {
         var lines: [String] = []
-        for name in names where name.host.matches(query) {
-            for address in usable {
-                let set = "element inet apus_w\(wire.index) \(name.set)_\(address.isVersion4 ? "v4" : "v6")"
-                lines += [
-                    "add \(set) { \(address) timeout \(seconds)s }", "delete \(set) { \(address) }",
-                    "add \(set) { \(address) timeout \(seconds)s }",
-                ]
-            }
+        for (set, members) in Dictionary(grouping: elements, by: \.set).sorted(by: { $0.key < $1.key }) {
+            let name = "element inet apus_w\(wire.index) \(set)"
+            let plain = members.map { "\($0.address)" }.joined(separator: ", ")
+            let timed = members.map { "\($0.address) timeout \(seconds)s" }.joined(separator: ", ")
+            lines += ["add \(name) { \(timed) }", "delete \(name) { \(plain) }", "add \(name) { \(timed) }"]
         }
-        return lines.isEmpty ? nil : lines.joined(separator: "\n") + "\n"
+        return lines.map { $0 + "\n" }.joined()
     }
 }

@@ -71,10 +71,14 @@ public struct Firewall: Sendable, Hashable {
         ["inet", "netdev"].map { "table \($0) \(table) {}\ndelete table \($0) \(table)\n" }.joined()
     }
 
-    /// The rules.
+    /// The rules. What answers have opened stays open when they replace themselves: only chains are emptied.
     public var rules: String {
         """
-        \(removal)\(linkLayer)
+        table netdev \(table) {}
+        delete table netdev \(table)
+        \(linkLayer)
+        table inet \(table) {}
+        flush table inet \(table)
         table inet \(table) {
         \(sets.joined())    chain forward {
                 type filter hook forward priority filter; policy accept;
@@ -191,16 +195,20 @@ public struct Firewall: Sendable, Hashable {
         return lines + ["drop"]
     }
 
+    /// Questions of one workload to its resolver in a second; the node's resolver is shared.
+    public static let questionsPerSecond = 200
+
     /// Of the node a workload reaches its own resolver, where it may look names up, and neighbour discovery.
     private var toNode: [String] {
         let accept = "meta mark set meta mark | \(Self.markOut) accept"
-        let namesHosts = egress.contains { rule in
-            if case .name = rule.destination { true } else { false }
-        }
-        var lines = ["ct state invalid drop", "ct state established,related \(accept)"]
-        for transport in ["tcp", "udp"] where namesHosts || !links.isEmpty {
-            lines.append("ip daddr \(wire.hostVersion4) \(transport) dport 53 \(accept)")
-            lines.append("ip6 daddr \(wire.hostVersion6) \(transport) dport 53 \(accept)")
+        let established = "ct state established,related \(accept)"
+        var lines = ["ct state invalid drop"]
+        if EgressSets(wire: wire, egress: egress).hasNames {
+            let rate = "limit rate over \(Self.questionsPerSecond)/second burst \(Self.questionsPerSecond) packets drop"
+            lines += ["udp dport 53 \(rate)", "tcp dport 53 ct state new \(rate)", established]
+            lines += ["udp", "tcp"].map { "ip daddr \(wire.hostVersion4) \($0) dport 53 \(accept)" }
+        } else {
+            lines.append(established)
         }
         return lines + ["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } \(accept)", "drop"]
     }

@@ -62,6 +62,7 @@ struct Traffic {
             spoof guarded
             wait
             nft -f opening
+            nft -f rules3
             try opened w3 203.0.113.8 443
             nft -f removal
             try marked w3 192.0.2.7 443
@@ -99,12 +100,13 @@ struct Traffic {
             wire: web, egress: egress, ports: [PublishedPort(published: 8080, target: 80)],
             links: [NetworkPeer(wire: db, ports: [port])])
         let address = try #require(NetworkAddress("203.0.113.8"))
-        let opening = EgressSets(wire: web, egress: egress).opening("api.example.com", [address], timeToLiveSeconds: 60)
+        let sets = EgressSets(wire: web, egress: egress)
+        let opening = sets.opening(sets.elements("api.example.com", [address]), seconds: 60)
         try scratch.file("guard", Firewall.guardRules)
         try scratch.file("rules3", rules.rules)
         try scratch.file(
             "rules4", Firewall(wire: db, egress: [], clients: [NetworkPeer(wire: web, ports: [port])]).rules)
-        try scratch.file("opening", try #require(opening))
+        try scratch.file("opening", opening)
         try scratch.file("removal", rules.removal)
         // Without rules a published port leads to its workload for everyone.
         try scratch.file(
