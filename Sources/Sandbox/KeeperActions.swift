@@ -82,7 +82,10 @@ extension KeeperCore {
                 try BundleRecord(workload: key.workload, revision: key.revision, image: digest, wire: wire?.index)
                     .save(in: effects.places.bundle(key))
             } catch {
-                if let wire { try? wires.remove(wire) }
+                if let wire {
+                    releaseNames(wire)
+                    try? wires.remove(wire)
+                }
                 try? workbench.remove(key)
                 throw error
             }
@@ -104,12 +107,6 @@ extension KeeperCore {
             throw SandboxError(
                 "this node's version runs containers only, no \(revision.kind.rawValue)", isPermanent: true)
         }
-        for rule in revision.egress {
-            guard case .name(let name) = rule.destination else { continue }
-            throw SandboxError(
-                "egress to the name '\(name)' is not possible on this node's version: name addresses or prefixes",
-                isPermanent: true)
-        }
     }
 
     /// The wire comes up with its rules, and not before.
@@ -123,6 +120,7 @@ extension KeeperCore {
         let end = WireEnd(key: key, wire: wire, revision: revision, holdsPorts: false, launchedMilliseconds: 0)
         try apply(WireRules.all(ends() + [end]))
         try wires.raise(wire)
+        try serveNames(end)
     }
 
     private func project(_ directory: String) throws -> UInt32 {
@@ -185,6 +183,7 @@ extension KeeperCore {
     private func remove(_ key: RevisionKey, _ bundle: BundleRecord?) throws {
         try effects.units.forget(SystemdUnit.name(key.workload, key.revision))
         if let wire = bundle?.wire.flatMap({ NetworkPlan(index: $0) }) {
+            releaseNames(wire)
             try wires.remove(wire)
             applied[wire.index] = nil
         }
@@ -238,6 +237,7 @@ extension KeeperCore {
                 let wire = ends.first { $0.key == key }?.wire
                 try workbench.update(hosts: WireRules.hosts(workload, wire: wire, ends: ends), of: key)
             }
+            for end in ends { try serveNames(end) }
         } catch {
             tell("rules", "\(error)")
         }

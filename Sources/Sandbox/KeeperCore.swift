@@ -26,6 +26,9 @@ final class KeeperCore {
     var applied: [Int: String] = [:]
     var isNodeReady = false
     var hasNetwork = false
+    /// The resolver, while a workload may look names up, and for whom it answers on which wire.
+    var names: NameService?
+    var servedNames: [Int: RevisionKey] = [:]
     var appArmorProfile: String?
     /// Health checks under way.
     var probes: Set<RevisionKey> = []

@@ -13,6 +13,13 @@ public struct KeeperEffects: Sendable {
     public var mounter: any ImageMounter
     /// Words before commands that concern the node's network.
     public var networkPrefix: [String]
+    /// The network namespace of the node; nil for the one that the program runs in.
+    public var networkNamespace: String?
+    /// Files that name the servers that the node asks for names, in the form of resolv.conf(5): the first one that names
+    /// any is used. systemd-resolved keeps its own list of them beside the file that leads to itself.
+    public var serverFiles = ["/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"]
+    /// Bounds of looking names up.
+    var nameLimits = NameRelay.Limits()
     /// Where the runtime keeps what runs.
     public var runtimeRoot: String
     /// Sends reports; called after every look, the same ones included.
@@ -28,7 +35,7 @@ public struct KeeperEffects: Sendable {
     public init(
         places: NodePlaces = NodePlaces(), units: any UnitManager = SystemdUnits(),
         fetcher: any ImageFetcher = SystemdFetcher(), mounter: any ImageMounter = VerityImages(),
-        networkPrefix: [String] = [], runtimeRoot: String = SystemdUnit.runtimeRoot,
+        networkPrefix: [String] = [], networkNamespace: String? = nil, runtimeRoot: String = SystemdUnit.runtimeRoot,
         loadProfile: @escaping @Sendable () throws -> String? = AppArmorLoader.load,
         report: @escaping @Sendable (WorkloadReports) -> Void, tell: @escaping @Sendable (String) -> Void
     ) {
@@ -37,6 +44,7 @@ public struct KeeperEffects: Sendable {
         self.fetcher = fetcher
         self.mounter = mounter
         self.networkPrefix = networkPrefix
+        self.networkNamespace = networkNamespace
         self.runtimeRoot = runtimeRoot
         self.loadProfile = loadProfile
         self.report = report

@@ -153,8 +153,15 @@ struct Workbench: Sendable {
         let own = order.workload.revision.hostname ?? order.workload.name.rawValue
         try Files.writeDurably(Array("\(own)\n".utf8), to: directory + "/hostname", mode: 0o644)
         try Files.writeDurably(Array(order.hosts.utf8), to: directory + "/hosts", mode: 0o644)
-        let resolver = "# names of linked workloads are in /etc/hosts; nothing else is looked up\n"
+        let resolver = Self.resolver(order.workload.revision, wire: order.wire)
         try Files.writeDurably(Array(resolver.utf8), to: directory + "/resolv.conf", mode: 0o644)
+    }
+
+    /// `/etc/resolv.conf` of a revision (resolv.conf(5)).
+    static func resolver(_ revision: Revision, wire: NetworkPlan?) -> String {
+        let rest = "# names of linked workloads are in /etc/hosts; nothing else is looked up\n"
+        guard let wire, EgressSets(wire: wire, egress: revision.egress).hasNames else { return rest }
+        return "# the names that the document lists under egress\nnameserver \(wire.hostVersion4)\n" + rest
     }
 
     /// Replaces `/etc/hosts` of a running revision: the same file, which the workload sees through a mount.

@@ -18,6 +18,8 @@ final class TestNode {
     private(set) var keeper: WorkloadKeeper?
     private(set) var effects: KeeperEffects?
     let network: String
+    /// Who the node asks for names.
+    var serverFile: String { scratch.path + "/resolv.conf" }
 
     init(_ scratch: MountScratch, run: String = "run") throws {
         self.scratch = scratch
@@ -35,10 +37,12 @@ final class TestNode {
 
     func start(bootID: String, fetcher: BusyboxFetcher = BusyboxFetcher()) throws -> WorkloadKeeper {
         let reports = reports
-        let effects = KeeperEffects(
+        var effects = KeeperEffects(
             places: places, units: units, fetcher: fetcher, mounter: PlainImages(),
-            networkPrefix: ["nsenter", "--net=\(network)"], runtimeRoot: places.run + "/crun", loadProfile: { nil },
+            networkPrefix: ["nsenter", "--net=\(network)"], networkNamespace: network,
+            runtimeRoot: places.run + "/crun", loadProfile: { nil },
             report: { reports.post($0) }, tell: { _ in })
+        effects.serverFiles = [serverFile]
         self.effects = effects
         let keeper = try WorkloadKeeper(effects, bootID: bootID)
         try keeper.start()
@@ -187,16 +191,46 @@ struct Keeping {
         let scratch = try MountScratch()
         let node = try TestNode(scratch)
         let keeper = try node.start(bootID: "one")
-        let named = try Fixture.workload(
-            "named", Self.server + #", "egress": [{"to": "api.example.com", "ports": [443]}]"#)
         let secretless = try Fixture.workload("secretless", Self.server + #", "secrets": ["nothing"]"#)
         let user = try Fixture.workload("user", Self.server + #", "user": "nobody-here""#)
         let function = try Fixture.workload("function", #", "kind": "function""#)
-        keeper.assign(try Self.assignment(1, [named, secretless, user, function]))
-        #expect(try node.wait("named") { $0.phase == .failed }.reason.contains("api.example.com"))
+        keeper.assign(try Self.assignment(1, [secretless, user, function]))
         #expect(try node.wait("secretless") { $0.phase == .failed }.reason.contains("apus secret set nothing"))
         #expect(try node.wait("function") { $0.phase == .failed }.reason.contains("containers only"))
         #expect(try node.wait("user") { $0.phase == .failed }.reason.contains("no user 'nobody-here'"))
+    }
+
+    /// The file that it reads, the resolver that it asks, and the rules that let it go on.
+    @Test func aWorkloadConnectsToANameOnceItHasLookedItUp() throws {
+        let scratch = try MountScratch()
+        let node = try TestNode(scratch)
+        let town = try Town(
+            beside: node.network, at: "\(node.places.run)/town-net",
+            ["api.example.com": .answer([.address("api.example.com", [203, 0, 113, 7])])])
+        defer { town.close() }
+        try Files.writeDurably(Array("nameserver 192.0.2.53\n".utf8), to: node.serverFile)
+        let keeper = try node.start(bootID: "one")
+        let script = """
+            b=/bin/busybox; connect() { $b nc -w 2 203.0.113.7 443 </dev/null && echo $1 open || echo $1 closed; }; \
+            connect first; $b nslookup evil.test; $b nslookup api.example.com; connect then; echo the end; \
+            trap 'exit 0' TERM; while :; do $b usleep 50000; done
+            """
+        let workload = try Fixture.workload(
+            "named",
+            #", "command": ["/bin/busybox", "sh", "-c", "\#(script)"]"#
+                + #", "egress": [{"to": "api.example.com", "ports": [443]}]"#)
+        keeper.assign(try Self.assignment(1, [workload]))
+        _ = try node.wait("named") { $0.phase == .running }
+        let unit = SystemdUnit.name(workload.name, try Fixture.revision(workload))
+        let deadline = Clock.bootMilliseconds() + 120_000
+        while Clock.bootMilliseconds() < deadline, !node.units.log(unit).contains("the end") {
+            Clock.pause(milliseconds: 100)
+        }
+        let log = node.units.log(unit)
+        for line in ["first closed", "NXDOMAIN", "203.0.113.7", "then open"] { #expect(log.contains(line), "\(log)") }
+        #expect(Set(town.questions) == ["api.example.com 1 udp", "api.example.com 28 udp"])
+        keeper.assign(WorkloadAssignment(generation: 2))
+        try node.waitForNothing()
     }
 
     /// A command's output, input, status and terminal.
