@@ -120,7 +120,10 @@ final class NameLoop {
         case .release(let wire, let done):
             release(wire)
             done.post(nil)
-        case .end: hasEnded = true
+        case .end(let done):
+            (wires, connections) = ([:], [:])
+            hasEnded = true
+            done.post(nil)
         }
     }
 

@@ -7,7 +7,7 @@ final class NameService: Sendable {
     enum Message: Sendable {
         case serve(WorkloadName, EgressSets, done: Mailbox<String?>)
         case release(Int, done: Mailbox<String?>)
-        case end
+        case end(done: Mailbox<String?>)
     }
 
     /// Where it works, and by which bounds.
@@ -41,8 +41,11 @@ final class NameService: Sendable {
     /// Answers on a wire no longer, and returns once its sockets are closed.
     func release(_ wire: Int) throws { try order { .release(wire, done: $0) } }
 
-    /// Ends the thread.
-    func end() { mailbox.post(.end) }
+    /// Ends the thread, and returns once its sockets are closed, so that another may begin at once.
+    func end() {
+        // One that does not answer is no less at its end: ignoring.
+        try? order { .end(done: $0) }
+    }
 
     private func order(_ message: (Mailbox<String?>) -> Message) throws {
         let done = try Mailbox<String?>(limit: 1)
