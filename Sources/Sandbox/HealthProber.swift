@@ -27,9 +27,10 @@ struct HealthProber: Sendable {
 
     /// Runs inside the workload, and inside its limits.
     private func command(_ words: [String], _ key: RevisionKey, _ unit: UnitStatus, _ seconds: Int) throws -> String? {
-        let runtime = ["/usr/bin/crun", "--root", runtimeRoot, "--cgroup-manager=disabled", "exec", places.name(key)]
+        let command = try Entering.words(
+            words, bundle: places.bundle(key), name: places.name(key), runtimeRoot: runtimeRoot)
         let outcome = try Processes.run(
-            "/usr/bin/env", units.inside(unit, runtime + words), outputLimitBytes: 4096, timeoutSeconds: seconds)
+            "/usr/bin/env", units.inside(unit, command), outputLimitBytes: 4096, timeoutSeconds: seconds)
         return outcome.succeeded ? nil : Text.clean("the check \(outcome.summary)", limit: 400)
     }
 

@@ -54,8 +54,9 @@ public struct WorkloadStreams: Sendable {
             !words.contains(where: { $0.utf8.contains(0) })
         else { throw SandboxError("a command has 1 to \(StreamLimit.commandWords) words without zero bytes") }
         let (key, unit) = try running(name)
-        let runtime = ["/usr/bin/crun", "--root", effects.runtimeRoot, "--cgroup-manager=disabled", "exec"]
-        let command = runtime + (tty ? ["--tty"] : []) + [effects.places.name(key)] + words
+        let command = try Entering.words(
+            words, bundle: effects.places.bundle(key), name: effects.places.name(key),
+            runtimeRoot: effects.runtimeRoot, isTerminal: tty)
         return try PipedProcess(
             "/usr/bin/env", effects.units.inside(unit, tty ? Self.withTerminal(command) : command),
             environment: Processes.defaultEnvironment + ["TERM=xterm"])

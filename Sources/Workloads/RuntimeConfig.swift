@@ -52,8 +52,7 @@ public struct RuntimeConfig: Sendable, Hashable {
         let revision = input.workload.revision
         arguments = Self.arguments(input)
         environment = Self.environment(input)
-        let directory = revision.workingDirectory ?? input.image.workingDirectory
-        workingDirectory = directory.hasPrefix("/") ? directory : "/"
+        workingDirectory = Self.workingDirectory(input)
         user = input.image.user
         capabilities = revision.permissions.compactMap(\.capability).sorted()
         hasTerminal = revision.hasTerminal
@@ -76,6 +75,17 @@ public struct RuntimeConfig: Sendable, Hashable {
         let entrypoint = revision.entrypoint ?? input.image.entrypoint
         let command = revision.command ?? (revision.entrypoint == nil ? input.image.command : [])
         return entrypoint + command
+    }
+
+    /// Where it starts: the document's word before the image's, without `.`, `..` and doubled slashes.
+    static func workingDirectory(_ input: SandboxInput) -> String {
+        let given = input.workload.revision.workingDirectory ?? input.image.workingDirectory
+        guard given.hasPrefix("/") else { return "/" }
+        var parts: [Substring] = []
+        for part in given.split(separator: "/") where part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
     }
 
     private static func environment(_ input: SandboxInput) -> [String] {

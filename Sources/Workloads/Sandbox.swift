@@ -196,6 +196,10 @@ public enum Sandbox {
         if RuntimeConfig.arguments(input).isEmpty {
             reasons.append("neither the document nor the image names a command")
         }
+        let directory = RuntimeConfig.workingDirectory(input)
+        if Self.kernelDirectories.contains(where: { directory == $0 || directory.hasPrefix($0 + "/") }) {
+            reasons.append("the working directory '\(directory)' lies in the kernel's own files")
+        }
         let user = input.image.user
         if ([user.uid, user.gid] + user.groups).contains(where: { $0 >= IDRange.count }) {
             reasons.append("user \(user.uid):\(user.gid) lies outside the \(IDRange.count) ids of a workload")
@@ -206,6 +210,9 @@ public enum Sandbox {
             firewall: input.wire.map { Firewall(wire: $0, egress: revision.egress) }, volumes: volumes(input),
             secrets: secrets(input), writableRootBytes: revision.isRootReadOnly ? nil : revision.resources.diskBytes)
     }
+
+    /// Below these a path may lead out of the root that it begins in, by a descriptor of the runtime's (CVE-2024-21626).
+    private static let kernelDirectories = ["/proc", "/sys", "/dev"]
 
     private static func volumes(_ input: SandboxInput) -> [SandboxPlan.VolumeQuota] {
         input.workload.revision.volumes.compactMap { volume in

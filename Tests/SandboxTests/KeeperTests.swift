@@ -255,6 +255,9 @@ struct Keeping {
         #expect(said.text == "good morning\n" && said.last?.exitStatus == 7)
         let terminal = try run("test -t 1 && echo 'it is a terminal'", tty: true)
         #expect(terminal.text.contains("it is a terminal"), "\(terminal)")
+        // A command has the posture of the workload's own process.
+        let posture = try run("/bin/busybox grep NoNewPrivs /proc/self/status; ulimit -n; ulimit -l; ulimit -c")
+        #expect(posture.text.split(whereSeparator: \.isWhitespace) == ["NoNewPrivs:", "1", "256", "64", "0"])
         #expect(throws: SandboxError.self) {
             try streams.start(StreamRequest(id: "s", workload: "other", kind: .exec, command: ["/bin/sh"]))
         }

@@ -31,6 +31,26 @@ import Testing
         #expect(linux["uidMappings"] == .array([mapping]) && linux["gidMappings"] == .array([mapping]))
     }
 
+    /// A path there may be a descriptor that leads out of the root.
+    @Test func aWorkingDirectoryInTheKernelsFilesIsRefused() throws {
+        for path in ["/proc/self/fd/7", "/proc", "/sys/fs", "/dev/fd/3"] {
+            #expect(throws: SandboxRefusal.self) { try Sandbox.plan(Fixture.input(#", "working_dir": "\#(path)""#)) }
+        }
+        for path in ["/procedures", "/app/proc", "/"] {
+            let plan = try Sandbox.plan(Fixture.input(#", "working_dir": "\#(path)""#))
+            #expect(plan.runtimeConfig.workingDirectory == path)
+        }
+        // An image says it in any form.
+        for path in ["/proc/self/fd/7", "//proc/self", "/app/../proc/self/fd/7", "/./dev/fd/3", "/../proc"] {
+            var input = try Fixture.input()
+            input.image.workingDirectory = path
+            #expect(throws: SandboxRefusal.self) { try Sandbox.plan(input) }
+        }
+        var input = try Fixture.input()
+        input.image.workingDirectory = "../app"
+        #expect(try Sandbox.plan(input).runtimeConfig.workingDirectory == "/")
+    }
+
     @Test func everyMountIsHarmless() throws {
         let more = #"""
             , "volumes": [{"type": "volume", "source": "d", "target": "/data", "volume": {"size": "1g"}},
