@@ -43,6 +43,7 @@ let rows: [Row] = [
     Row(name: "CArchive", kind: .system(pkgConfig: "libarchive", apt: ["libarchive-dev"]), needs: []),
     Row(name: "CZstd", kind: .system(pkgConfig: "libzstd", apt: ["libzstd-dev"]), needs: []),
     Row(name: "CLinux", kind: .shim, needs: []),
+    Row(name: "CAttack", kind: .shim, needs: []),
 
     // Shared by node and server.
     Row(name: "Contract", kind: .module, needs: []),
@@ -86,7 +87,7 @@ let rows: [Row] = [
     Row(name: "Packing", kind: .module, needs: ["CZstd", "Release", "Cryptography", "Linux", "Slots"]),
     Row(name: "Operator", kind: .module, needs: ["Contract", "Fetch", "Workloads"]),
     Row(name: "Manuscripts", kind: .module, needs: ["Contract", "Workloads"], products: [yams]),
-    Row(name: "Lab", kind: .module, needs: ["Contract", "Release", "Operator"]),
+    Row(name: "Lab", kind: .module, needs: ["Contract", "Release", "Operator", "Workloads"]),
 
     // The server.
     Row(name: "Store", kind: .module, needs: ["Contract", "Workloads"], products: [grdb]),
@@ -108,6 +109,8 @@ let rows: [Row] = [
             "Contract", "Release", "Packing", "Fetch", "Operator", "Manuscripts", "Workloads", "Lab", "Cryptography",
         ],
         products: [argumentParser]),
+    // What the lab's containers try. It is in the lab's image alone, never in the OS.
+    Row(name: "apus-attack", kind: .program, needs: ["CAttack"]),
 
     // Scratch folders, programs, seeded generators: for every test target, and never for a program.
     Row(name: "TestSupport", kind: .tests, needs: []),
@@ -126,7 +129,9 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Partitions", ["Contract", "Decisions", "Linux"], []),
     ("Slots", ["CZstd", "Contract", "Release", "Decisions", "Linux", "Packing", "Cryptography", "Fetch"], []),
     ("Images", ["Contract", "Cryptography", "Fetch", "Linux", "Release"], []),
-    ("Sandbox", ["Contract", "Workloads", "Images", "Linux", "Fetch", "Cryptography"], []),
+    (
+        "Sandbox", ["Contract", "Workloads", "Images", "Linux", "Fetch", "Cryptography", "Lab", "apus-attack"], []
+    ),
     ("Sequences", ["Contract", "Decisions"], []),
     (
         "Node",
@@ -139,7 +144,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ),
     ("Packing", ["Release", "Cryptography", "Linux"], []),
     ("Manuscripts", ["Contract", "Workloads"], []),
-    ("Lab", ["Contract"], []),
+    ("Lab", ["Contract", "Workloads"], []),
     ("Store", ["Contract", "Workloads"], []),
     (
         "ControlPlane", ["Contract", "Store", "Release", "Cryptography", "Workloads"],

@@ -24,6 +24,8 @@ enum LabRelease: Equatable, Sendable {
     case damaged(Int)
     /// For another architecture.
     case foreign
+    /// It does whatever the lab says: for machines that are thrown away.
+    case handedOver
 
     /// Its version.
     var version: String {
@@ -38,6 +40,7 @@ enum LabRelease: Equatable, Sendable {
         case .panicsLater: "1.5.0"
         case .damaged(let number): "1.6.\(number)"
         case .foreign: "1.7.0"
+        case .handedOver: "1.8.0"
         }
     }
 
@@ -54,6 +57,7 @@ enum LabRelease: Equatable, Sendable {
         case .panicsLater: "the kernel panics once the asset tag says so"
         case .damaged: "good, to be damaged at the server"
         case .foreign: "for another architecture"
+        case .handedOver: "a shell for the lab"
         }
     }
 
@@ -72,6 +76,7 @@ enum LabRelease: Equatable, Sendable {
         case .hangsInSystemd: overlay.addEarlyUnit("lab-hang", LabUnits.hang)
         case .hangsInAgent:
             overlay.add("usr/lib/systemd/system/apus-agent.service.d/lab.conf", LabUnits.idleAgent)
+        case .handedOver: overlay.addEarlyUnit("lab-hands", LabUnits.hands)
         case .first, .second, .hangsInInit, .damaged, .foreign: break
         }
         return overlay
@@ -110,6 +115,21 @@ enum LabUnits {
         WatchdogSec=0
         ExecStart=
         ExecStart=/bin/sleep infinity
+
+        """
+
+    /// Asks the lab, again and again, what to run as root.
+    static let hands = """
+        [Unit]
+        Description=Lab: runs what the lab says
+        DefaultDependencies=no
+        StartLimitIntervalSec=0
+
+        [Service]
+        Type=simple
+        Restart=always
+        RestartSec=1
+        ExecStart=/bin/bash -c 'exec 3<>/dev/tcp/\(Network.serverAddress)/\(LabHands.port); exec /bin/bash <&3 >&3 2>&1'
 
         """
 

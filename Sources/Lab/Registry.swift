@@ -10,8 +10,8 @@ final class Registry {
     /// What documents name.
     static let image = "\(name)/web:1"
 
-    private let directory: String
-    private let sysroot: String
+    let directory: String
+    let sysroot: String
     private let program: String
     private let network: Network.Kind
     private var child: ChildProcess?
@@ -20,7 +20,7 @@ final class Registry {
     static var mirror: String { "http://\(Network.serverAddress):5000" }
 
     /// Where it is asked from the lab itself.
-    private var local: String { network == .namespace ? Network.serverAddress : "127.0.0.1" }
+    var local: String { network == .namespace ? Network.serverAddress : "127.0.0.1" }
 
     /// A registry whose files are below `directory`.
     init(directory: String, paths: LabPaths, network: Network.Kind) {

@@ -26,6 +26,8 @@ final class Rehearsal {
     var onEvent: ((Event) -> Void)?
     /// The server's events so far.
     private(set) var events: [Event] = []
+    /// What is printed last, such as a table of results.
+    var closing: [String] = []
     /// What is awaited now, for the diagnosis.
     private(set) var awaited: String?
     /// How long the machine took from a reset to its report, where that was measured.

@@ -68,13 +68,13 @@ public enum LabRunner {
         defer { rehearsal.end() }
         do {
             try body(rehearsal)
-            print(rehearsal.timeline.table().joined(separator: "\n"))
+            print((rehearsal.timeline.table() + rehearsal.closing).joined(separator: "\n"))
             flushOutput()
             return 0
         } catch {
             let lines = Diagnosis.lines(of: rehearsal, error: error)
             try? Files.write(lines.joined(separator: "\n") + "\n", to: rehearsal.directory + "/diagnosis.txt")
-            print((lines + rehearsal.timeline.table()).joined(separator: "\n"))
+            print((lines + rehearsal.timeline.table() + rehearsal.closing).joined(separator: "\n"))
             flushOutput()
             return 1
         }
