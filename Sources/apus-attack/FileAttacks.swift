@@ -8,7 +8,7 @@ extension Attack {
             [
                 Attempt("core-pattern") { writeAttempt("/proc/sys/kernel/core_pattern") },
                 Attempt("modprobe") { writeAttempt("/proc/sys/kernel/modprobe") },
-                Attempt("binfmt") { writeAttempt("/proc/sys/vm/overcommit_memory") },
+                Attempt("overcommit") { writeAttempt("/proc/sys/vm/overcommit_memory") },
                 // A new line asks it for nothing but its help.
                 Attempt("sysrq") { writeAttempt("/proc/sysrq-trigger", "\n") },
                 Attempt("uevent-helper") { writeAttempt("/sys/kernel/uevent_helper") },

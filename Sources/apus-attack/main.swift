@@ -9,6 +9,7 @@ let usage = """
            apus-attack row [--seconds N] NAME...     plays rows
            apus-attack victim [SAMPLES]              measures its own latency every 10 ms
            apus-attack idle                          sleeps
+           apus-attack canary                        listens where a container must not reach
            apus-attack naive-runtime PID TASK        enters a container as a careless runtime would
 
     """
@@ -26,7 +27,7 @@ case "rows": for attack in Attack.all { print(attack.row) }
 case "row":
     var names = Array(arguments.dropFirst())
     if names.first == "--seconds", names.count > 1 {
-        guard let seconds = Int(names[1]), (1...120).contains(seconds) else { fail("--seconds takes 1 to 120\n") }
+        guard let seconds = Int(names[1]), (0...120).contains(seconds) else { fail("--seconds takes 0 to 120\n") }
         Pace.seconds = seconds
         names.removeFirst(2)
     }
@@ -40,6 +41,7 @@ case "idle":
     // Ends at once where it is asked to, as PID 1 does only with a handler of its own.
     signal(SIGTERM) { _ in attack_exit(0) }
     while true { pause() }
+case "canary": Canary.listen()
 case "effective-user": print(geteuid())
 case "naive-runtime":
     guard arguments.count >= 3, let process = Int32(arguments[1]) else { fail(usage) }

@@ -43,7 +43,8 @@ import Workloads
         // One attempt that works is a fault, and so is one that was not tried.
         let broken = whole.joined(separator: "\n").replacing("\"said\":\"ENOSYS\"", with: "\"said\":\"succeeded\"")
         #expect(try #require(AttackReport.parse(broken).first).faults(guarded: row).count == 1)
-        let short = try #require(AttackReport.parse((whole.dropLast(2) + whole.suffix(1)).joined(separator: "\n")).first)
+        let short = try #require(
+            AttackReport.parse((whole.dropLast(2) + whole.suffix(1)).joined(separator: "\n")).first)
         #expect(short.faults(guarded: row).count == 1)
     }
 

@@ -114,7 +114,7 @@ final class AttackStage {
     func play(_ rows: [AttackRow], without guards: Set<AttackGuard> = [], seconds: Int = 0) throws -> [AttackReport] {
         let words = ["/bin/apus-attack", "row", "--seconds", "\(seconds)"] + rows.map(\.name)
         let sandbox = try unguarded(guards, command: words)
-        return AttackReport.parse(try run(sandbox, ""))
+        return try Self.reports(try run(sandbox, ""))
     }
 
     /// Plays rows as commands that enter a container in full posture, as `apus workload exec` does.
@@ -125,7 +125,49 @@ final class AttackStage {
             \(Self.untilItRuns)
             sh within.sh crun --root $state exec $name /bin/apus-attack row --seconds \(seconds) \(names)
             """
-        return AttackReport.parse(try run(sandbox, script))
+        return try Self.reports(try run(sandbox, script))
+    }
+
+    /// Plays a row while the runtime enters its container 40 times; or, without its guards, while a careless one does.
+    func playEntered(_ row: AttackRow, isGuarded: Bool, seconds: Int) throws -> [AttackReport] {
+        let guards = isGuarded ? [] : Set(row.guards)
+        let sandbox = try unguarded(
+            guards, command: ["/bin/apus-attack", "row", "--seconds", "\(seconds)", row.name])
+        let tasks = row.name == "device-races" ? ["mask-null", "mask-console"] : ["linger"]
+        let careless = tasks.map { "./naive naive-runtime $process \($0)" }.joined(separator: "; ")
+        let enter = isGuarded ? "crun --root $state exec $name /bin/busybox true" : careless
+        let script = """
+            cp rootfs/bin/apus-attack naive
+            \(Self.untilItRuns)
+            for i in $(seq 40); do kill -0 $runtime 2>/dev/null || break; (\(enter)) 2>/dev/null; done
+            wait $runtime
+            """
+        return try Self.reports(try run(sandbox, script))
+    }
+
+    /// Plays the row about a working directory that is an open descriptor: by the runtime, or by a careless one.
+    func playWorkingDirectory(_ row: AttackRow, isGuarded: Bool) throws -> String {
+        guard isGuarded else {
+            let sandbox = try unguarded(Set(row.guards), command: ["/bin/apus-attack", "idle"])
+            let script =
+                "cp rootfs/bin/apus-attack naive\n\(Self.untilItRuns)./naive naive-runtime $process \(row.name)"
+            return try run(sandbox, script)
+        }
+        var output = ""
+        for descriptor in 3...9 {
+            var plan = try plan()
+            plan.runtimeConfig.arguments = ["/bin/apus-attack", "row", row.name]
+            plan.runtimeConfig.workingDirectory = "/proc/self/fd/\(descriptor)"
+            output += try run(Unguarded(plan, without: [], capabilities: []), "")
+        }
+        return output
+    }
+
+    /// What an output says; one that says nothing is an error with its end.
+    private static func reports(_ output: String) throws -> [AttackReport] {
+        let reports = AttackReport.parse(output)
+        try #require(!reports.isEmpty, "\(output.suffix(500))")
+        return reports
     }
 
     /// Runs a script beside a container; it finds `$state`, `$name` and, for the naive runtime, `$process`.
@@ -147,12 +189,15 @@ final class AttackStage {
             . ./groups.sh
             make $name
             \(limits)
+            rootfs/bin/apus-attack canary &
+            canary=$!
             sh within.sh crun --root $state --cgroup-manager=disabled run --bundle . $name &
             runtime=$!
             . ./script.sh
             crun --root $state kill $name KILL 2>/dev/null
             wait $runtime
             crun --root $state delete --force $name 2>/dev/null
+            kill $canary
             remove $name
             """
         try scratch.file("play.sh", play)
@@ -175,14 +220,6 @@ final class AttackStage {
     func unguarded(_ guards: Set<AttackGuard>, command: [String]) throws -> Unguarded {
         var plan = try plan()
         plan.runtimeConfig.arguments = command
-        return Unguarded(plan, without: guards, capabilities: capabilities, devices: Self.devices())
-    }
-
-    /// This machine's devices.
-    private static func devices() -> [Unguarded.Device] {
-        guard case .blockDevice(let major, let minor)? = Files.status("/dev/vda")?.kind else {
-            return Unguarded.Device.fixed
-        }
-        return Unguarded.Device.fixed + [Unguarded.Device("/dev/vda", isBlock: true, Int64(major), Int64(minor))]
+        return Unguarded(plan, without: guards, capabilities: capabilities)
     }
 }

@@ -119,7 +119,8 @@ final class AttackPlay {
         finding.latency = middle
         let percent = (middle.during / middle.before - 1) * 100
         if percent > VictimLatency.allowedPercent {
-            faults.append("\(row.name): the victim's 99th percentile is \(Int(percent)) % worse, in the middle of three")
+            faults.append(
+                "\(row.name): the victim's 99th percentile is \(Int(percent)) % worse, in the middle of three")
         }
         finding.faults = faults
         return finding
@@ -144,7 +145,8 @@ final class AttackPlay {
         guard let low = before.p99Microseconds, let high = during.p99Microseconds,
             during.percentWorse(than: before) != nil
         else {
-            faults.append("\(row.name): the victim has \(before.samples) and \(during.samples) samples, too few to judge")
+            faults.append(
+                "\(row.name): the victim has \(before.samples) and \(during.samples) samples, too few to judge")
             return AttackTable.Finding(row: row, report: report, latency: nil, faults: faults)
         }
         return AttackTable.Finding(row: row, report: report, latency: (low, high), faults: faults)
@@ -189,7 +191,8 @@ final class AttackPlay {
             try lab.node().lastSeenSeconds > before ? true : nil
         }
         let now = try findAgent()
-        try lab.expect(now == agentProcess, "the agent is the same process as before: \(agentProcess ?? "?") and \(now)")
+        try lab.expect(
+            now == agentProcess, "the agent is the same process as before: \(agentProcess ?? "?") and \(now)")
     }
 
     /// Prints a table as the last lines, keeps it, and fails where something in it did.

@@ -11,6 +11,8 @@ public enum AttackGuard: String, Sendable, Codable, Hashable, CaseIterable {
     case noNewPrivileges = "no_new_privs"
     /// A view of processes of its own.
     case processNamespace = "own processes"
+    /// A view of control groups that ends at its own.
+    case groupNamespace = "own control groups"
     /// A network of its own, empty but for a wire that was asked for.
     case networkNamespace = "own network"
     /// Files of the kernel that read as empty.

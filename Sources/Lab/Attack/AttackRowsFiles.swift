@@ -21,9 +21,13 @@ extension AttackRow {
         AttackRow(
             "kernel-files-write", "core_pattern, modprobe, sysrq-trigger, uevent_helper, powercap, attr",
             [.readOnlyPaths, .emptySys, .userNamespace, .noCapabilities, .appArmor],
-            ["core-pattern", "modprobe", "binfmt", "sysrq"].map { AttackAttempt($0, ["EROFS", "EACCES", "EPERM"]) }
+            ["core-pattern", "modprobe", "overcommit", "sysrq"].map {
+                AttackAttempt($0, ["EROFS", "EACCES", "EPERM", "ENOENT"], missing: ["ENOENT"])
+            }
                 + ["uevent-helper", "powercap"].map { AttackAttempt($0, ["ENOENT"], missing: ["ENOENT"]) }
-                + [AttackAttempt("attribute", ["EACCES", "EINVAL", "EPERM"], missing: ["EACCES", "EINVAL", "ENOENT"])],
+                + [
+                    AttackAttempt("attribute", ["EACCES", "EINVAL", "EPERM"], missing: ["EACCES", "EINVAL", "ENOENT"])
+                ],
             isHarmful: true),
         AttackRow(
             "kernel-files-read", "kcore, keys, timer list, symbols, modules, interrupts, kernel log, firmware",
@@ -36,7 +40,7 @@ extension AttackRow {
                 }),
         AttackRow(
             "cgroup-escape", "release_agent, its own limits, a new group",
-            [.filter, .noCapabilities, .userNamespace, .emptySys, .appArmor],
+            [.filter, .noCapabilities, .userNamespace, .groupNamespace, .emptySys, .appArmor],
             [
                 AttackAttempt("mount", ["EPERM"]),
                 AttackAttempt("release-agent", ["ENOENT", "EROFS", "EACCES"], missing: ["ENOENT"]),

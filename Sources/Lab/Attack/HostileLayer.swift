@@ -104,7 +104,11 @@ struct HostileImage: Sendable {
         HostileImage("foreign-owner", "owner-out-of-range", { $0.add("f", user: 65_536) }),
         HostileImage("many-files", "too-many-entries", { $0.addFiles(300_001) }),
         HostileImage("bomb", "compression-bomb", { $0.add("zeros", [UInt8](repeating: 0, count: 96 << 20)) }),
-        HostileImage("nonsense", "malformed", { $0.add("f", type: "0", mode: 0o644); $0.truncate() }),
+        HostileImage(
+            "nonsense", "malformed",
+            {
+                $0.add("f", type: "0", mode: 0o644); $0.truncate()
+            }),
     ]
 }
 

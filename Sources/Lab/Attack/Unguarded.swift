@@ -28,7 +28,8 @@ public struct Unguarded: Sendable {
 
         /// Devices whose numbers are the same on every machine (Documentation/admin-guide/devices.txt).
         public static let fixed = [
-            Device("/dev/mem", 1, 1), Device("/dev/port", 1, 4), Device("/dev/kmsg", 1, 11), Device("/dev/kvm", 10, 232),
+            Device("/dev/mem", 1, 1), Device("/dev/port", 1, 4), Device("/dev/kmsg", 1, 11),
+            Device("/dev/kvm", 10, 232),
             Device("/dev/fuse", 10, 229), Device("/dev/loop-control", 10, 237), Device("/dev/mapper/control", 10, 236),
             Device("/dev/sda", isBlock: true, 8, 0), Device("/dev/bus/usb/001/001", 189, 0),
         ]
@@ -66,6 +67,7 @@ public struct Unguarded: Sendable {
             config["linux", "uidMappings"] = nil
             config["linux", "gidMappings"] = nil
         case .processNamespace: removeNamespace("pid")
+        case .groupNamespace: removeNamespace("cgroup")
         case .networkNamespace: removeNamespace("network")
         case .maskedPaths: config["linux", "maskedPaths"] = .array([])
         case .readOnlyPaths: config["linux", "readonlyPaths"] = .array([])

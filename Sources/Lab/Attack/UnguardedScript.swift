@@ -32,6 +32,7 @@ struct UnguardedScript {
         mount -o loop /var/lib/apus-lab.disk \(folder)/volumes/data
         chown --reference=\(folder)/rootfs/bin/apus-attack \(folder)/volumes/data
         for name in hosts hostname resolv.conf; do echo 127.0.0.1 localhost >\(folder)/names/$name; done
+        systemd-run --quiet --collect -p Restart=always \(folder)/tools/naive canary
         echo prepared
         """
 

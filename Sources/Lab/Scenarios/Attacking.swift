@@ -207,6 +207,7 @@ enum Attacking {
             let high = during.p99Microseconds
         else { throw LabError("the victim has \(before.samples) and \(during.samples) samples, too few to judge") }
         lab.closing = ["the victim's 99th percentile: \(Int(low)) us alone, \(Int(high)) us beside both"]
-        try lab.expect(percent < VictimLatency.allowedPercent, "it is \(Int(percent)) % worse, and 20 at most are allowed")
+        try lab.expect(
+            percent < VictimLatency.allowedPercent, "it is \(Int(percent)) % worse, and 20 at most are allowed")
     }
 }

@@ -24,6 +24,15 @@ enum AttackingUnguarded {
         try lab.step("the machine starts a release that does what the lab says") {
             let release = try lab.upgrade(to: .handedOver)
             _ = try lab.waitForOutcome(.committed, of: release, within: 900)
+        }
+        try lab.step("it starts again, with a USB stick in it") {
+            let stick = lab.directory + "/stick.img"
+            try ChildProcess.check(["truncate", "-s", "16M", stick])
+            let last = try lab.node().status?.bootID
+            try lab.switchOffNode()
+            lab.machine.spec.stickPath = stick
+            try lab.machine.start()
+            try lab.waitForStatus("the system after a cold start", within: 400) { $0.bootID != last }
             lab.timeline.say(try run("uname -r"))
         }
         try play.prepare()
@@ -36,7 +45,8 @@ enum AttackingUnguarded {
             try lab.expect(said.contains("prepared"), "the machine is prepared: \(said.suffix(300))")
         }
         let script = UnguardedScript(
-            workload: try workload(play), capabilities: try capabilities { try run($0) }, devices: try devices { try run($0) })
+            workload: try workload(play), capabilities: try capabilities { try run($0) },
+            devices: try devices { try run($0) })
         var findings: [AttackTable.Finding] = []
         for row in AttackRow.all {
             try lab.step("without \(row.guards.map(\.rawValue).joined(separator: ", ")): \(row.name)") {
@@ -78,7 +88,9 @@ enum AttackingUnguarded {
             _ = try run(UnguardedScript.openWires)
             return try play.play([row], in: "wired", seconds: 3)[0]
         case .image:
-            let lines = try run(UnguardedScript.carelessUnpacking).split(separator: "\n").map { $0.split(separator: " ") }
+            let lines = try run(UnguardedScript.carelessUnpacking).split(separator: "\n").map {
+                $0.split(separator: " ")
+            }
             return answers(
                 row.attempts.map { attempt in
                     let word = lines.last { $0.count == 3 && $0[0] == "LAYER" && $0[1] == attempt.name }?[2]
