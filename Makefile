@@ -1,6 +1,6 @@
 # Apus: every command that a newcomer needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab boot-artifact release packages packages-lab tools node programs debian base os clean
+.PHONY: help demo test check lint unit lab boot-artifact release packages packages-lab tools node attack programs debian base os clean
 SHELL := /bin/sh
 
 OUT := .out
@@ -53,6 +53,12 @@ node: packages
 	@for program in apus-init apus-agent; do \
 		strip -s -o $(OUT)/node/$$program .build-release/release/$$program; done
 
+# The hostile program of the lab's containers; nothing of the OS has it.
+attack: packages
+	@$(NODE_BUILD) --product apus-attack
+	@mkdir -p $(OUT)/lab
+	@strip -s -o $(OUT)/lab/apus-attack .build-release/release/apus-attack
+
 programs: tools
 	@$(MAKE) --no-print-directory node
 
@@ -80,7 +86,7 @@ release: tools base os ## an OS release: VERSION=1.2.3 [SITE=site.json] [KEY=sit
 		--tools $(OUT)/tools --output $(OUT)/releases/$(VERSION) $(if $(SITE),--site $(SITE)) \
 		$(if $(KEY),--key $(KEY))
 
-lab: packages-lab tools base os ## rehearse on virtual machines: SCENARIO="name name" or all
+lab: packages-lab tools base os attack ## rehearse on virtual machines: SCENARIO="name name" or all
 	@$(APUS) lab $(SCENARIO)
 
 demo: packages-lab ## from blank hardware to a rolled-back upgrade; WAIT=no ends at once

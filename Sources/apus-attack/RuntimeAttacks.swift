@@ -77,6 +77,7 @@ extension Attack {
         let had = identity(device) != nil
         if !had { close(Int32(max(0, opened(device, O_WRONLY | O_CREAT)))) }
         let deadline = Pace.deadline
+        let first = nextProcess()
         var swaps = 0
         var isReached = false
         while attack_now() < deadline, !isReached {
@@ -91,9 +92,20 @@ extension Attack {
         }
         unlink(link)
         if !had { unlink(device) }
-        let detail = "\(swaps) swaps"
+        // Whoever came in took numbers of processes.
+        let detail = "\(swaps) swaps, \(max(0, nextProcess() - first - 1)) entered"
         guard isReached else { return Said("unchanged", detail) }
         return .succeeded("'\(masked)' has become '\(target)'; \(detail)")
+    }
+
+    /// The number that a process gets now.
+    private static func nextProcess() -> Int32 {
+        let child = attack_fork()
+        if child == 0 { attack_exit(0) }
+        var status: Int32 = 0
+        var signal: Int32 = 0
+        _ = attack_wait(child, 1, &status, &signal)
+        return child
     }
 
     /// Where the program's bytes come from; two workloads of one image are compared by whoever asks both.

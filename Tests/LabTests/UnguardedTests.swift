@@ -63,4 +63,42 @@ import Workloads
         }
         #expect(knowing == [])
     }
+
+    /// What a machine is told to do is at least what its shell understands.
+    @Test func scriptsForTheMachineAreShell() throws {
+        let digest = String(repeating: "ab", count: 32)
+        let document = AttackDocuments.attacker(image: "registry.example/attack@sha256:\(digest)")
+        let script = UnguardedScript(
+            workload: try Workload(parsing: Array(document.utf8)), capabilities: LinuxCapability.names,
+            devices: Unguarded.Device.fixed)
+        var texts = [UnguardedScript.preparation, UnguardedScript.openWires, UnguardedScript.carelessUnpacking]
+        for row in AttackRow.all {
+            texts += [
+                try script.run([row], seconds: 3), try script.flood(row, seconds: 3),
+                try script.enter(row, tasks: ["mask-null", "mask-console"], seconds: 3), try script.leave(row),
+            ]
+        }
+        for text in texts {
+            let path = NSTemporaryDirectory() + "/script-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: path) }
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            let checked = try ChildProcess.run(["bash", "-n", path])
+            #expect(checked.exitCode == 0, "\(checked.output)")
+        }
+        let unpacked = try ChildProcess.run(["bash", "-c", UnguardedScript.carelessUnpacking]).output
+        for row in AttackRow.all where row.stage == .image {
+            for attempt in row.attempts { #expect(unpacked.contains("LAYER \(attempt.name) succeeded")) }
+        }
+    }
+
+    @Test func theLabsHandsRunAScriptWhereTheyAreAskedTo() throws {
+        let hands = try LabHands(network: .user)
+        let machine = try ChildProcess(
+            .init(command: ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/\(LabHands.port); exec bash <&3 >&3 2>&1"]))
+        defer { machine.killNow() }
+        let said = try hands.run("echo one; echo two >&2\nexit 3", within: 30) {}
+        #expect(said == "one\ntwo\n")
+        struct GivenUp: Error {}
+        #expect(throws: GivenUp.self) { try hands.run("true", within: 30) { throw GivenUp() } }
+    }
 }

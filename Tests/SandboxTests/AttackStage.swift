@@ -6,6 +6,8 @@ import TestSupport
 import Testing
 import Workloads
 
+@testable import Sandbox
+
 /// Where rows of the battery are played without a machine of their own: the plan of the agent's planner, the real runtime,
 /// and control groups that hold the unit's limits, as systemd would make them.
 final class AttackStage {
@@ -120,15 +122,17 @@ final class AttackStage {
     /// Plays rows as commands that enter a container in full posture, as `apus workload exec` does.
     func playInside(_ rows: [AttackRow], seconds: Int = 0) throws -> [AttackReport] {
         let sandbox = try unguarded([], command: ["/bin/apus-attack", "idle"])
-        let names = rows.map(\.name).joined(separator: " ")
+        let words = try Entering.words(
+            ["/bin/apus-attack", "row", "--seconds", "\(seconds)"] + rows.map(\.name), bundle: try write(sandbox),
+            name: "$name", runtimeRoot: "$state")
         let script = """
             \(Self.untilItRuns)
-            sh within.sh crun --root $state exec $name /bin/apus-attack row --seconds \(seconds) \(names)
+            sh within.sh \(words.joined(separator: " "))
             """
         return try Self.reports(try run(sandbox, script))
     }
 
-    /// Plays a row while the runtime enters its container 40 times; or, without its guards, while a careless one does.
+    /// Plays a row while the runtime enters its container again and again; or, without its guards, while a careless one does.
     func playEntered(_ row: AttackRow, isGuarded: Bool, seconds: Int) throws -> [AttackReport] {
         let guards = isGuarded ? [] : Set(row.guards)
         let sandbox = try unguarded(
@@ -139,7 +143,7 @@ final class AttackStage {
         let script = """
             cp rootfs/bin/apus-attack naive
             \(Self.untilItRuns)
-            for i in $(seq 40); do kill -0 $runtime 2>/dev/null || break; (\(enter)) 2>/dev/null; done
+            for i in $(seq 400); do kill -0 $runtime 2>/dev/null || break; (\(enter)) 2>/dev/null; done
             wait $runtime
             """
         return try Self.reports(try run(sandbox, script))
@@ -172,7 +176,7 @@ final class AttackStage {
 
     /// Runs a script beside a container; it finds `$state`, `$name` and, for the naive runtime, `$process`.
     func run(_ sandbox: Unguarded, _ script: String, seconds: Int = 60) throws -> String {
-        try Files.writeDurably(sandbox.config.json, to: scratch.path + "/config.json")
+        try write(sandbox)
         let name = "apus-attack-\(UUID().uuidString.prefix(8))"
         let limits = sandbox.properties.filter { ["MemoryMax", "TasksMax", "CPUQuota"].contains($0.name) }
             .map { "limit \(name) \($0.name) \($0.value)" }.joined(separator: "\n")
@@ -215,6 +219,13 @@ final class AttackStage {
         done
 
         """#
+
+    /// Writes the runtime's configuration; its directory.
+    @discardableResult
+    private func write(_ sandbox: Unguarded) throws -> String {
+        try Files.writeDurably(sandbox.config.json, to: scratch.path + "/config.json")
+        return scratch.path
+    }
 
     /// The sandbox with another command and without some guards.
     func unguarded(_ guards: Set<AttackGuard>, command: [String]) throws -> Unguarded {

@@ -7,10 +7,11 @@ extension AttackRow {
     /// Rows that use something up. The victim's latency is judged.
     static let exhaustion: [AttackRow] = [
         AttackRow(
-            "fork-bomb", "1,000 processes", [.processLimit], [AttackAttempt("fork", ["EAGAIN"])], isExhaustion: true),
+            "fork-bomb", "1,000 processes", [.processLimit, .memoryLimit], [AttackAttempt("fork", ["EAGAIN"])],
+            isExhaustion: true),
         AttackRow(
             "zombie-storm", "children that end and are never waited for; parents that look unkillable",
-            [.processLimit],
+            [.processLimit, .memoryLimit],
             [AttackAttempt("zombies", ["EAGAIN"]), AttackAttempt("uninterruptible", ["killed"], missing: ["killed"])],
             isExhaustion: true),
         AttackRow(

@@ -160,19 +160,28 @@ enum Attacking {
         return finding(row, report)
     }
 
-    /// The agent's health check enters the workload ten times a second while it races.
+    /// How often the races are tried.
+    private static let tries = 1000
+
+    /// The agent's health check enters the workload up to ten times a second while it races; the workload starts over
+    /// until it was entered often enough.
     private static func enter(_ play: AttackPlay) throws -> [AttackTable.Finding] {
         let rows = AttackRow.all.filter { $0.stage == .entered }
-        let seconds = Int(40 * Deadline.patience)
-        try play.apply("entered", AttackDocuments.entered(rows.map(\.name), seconds: min(120, seconds)))
-        let reports = try play.lab.wait(for: "a thousand tries", within: Double(seconds * 6)) { () -> [AttackReport]? in
+        try play.apply("entered", AttackDocuments.entered(rows.map(\.name), seconds: 20))
+        let reports = try play.lab.wait(for: "\(tries) tries", within: 900) { () -> [AttackReport]? in
+            // A workload that is just being started has no log to give.
             guard let log = try? play.log(of: "entered") else { return nil }
-            let reports = AttackReport.parse(log)
-            return rows.allSatisfy { row in reports.contains { $0.row == row.name && $0.endMicroseconds != nil } }
-                ? reports : nil
+            let reports = AttackReport.parse(log).filter { $0.endMicroseconds != nil }
+            let entered = reports.flatMap(\.answers).reduce(0) { $0 + $1.entered }
+            let isEach = rows.allSatisfy { row in reports.contains { $0.row == row.name } }
+            return entered >= tries && isEach ? reports : nil
         }
         try play.apus("workload", "delete", "entered", "--yes")
-        return rows.map { row in finding(row, reports.last { $0.row == row.name } ?? AttackReport(row: row.name)) }
+        return rows.map { row in
+            let all = reports.filter { $0.row == row.name }
+            let broken = all.first { !$0.faults(guarded: row).isEmpty }
+            return finding(row, broken ?? all.last ?? AttackReport(row: row.name))
+        }
     }
 
     // MARK: Neighbours
@@ -209,5 +218,14 @@ enum Attacking {
         lab.closing = ["the victim's 99th percentile: \(Int(low)) us alone, \(Int(high)) us beside both"]
         try lab.expect(
             percent < VictimLatency.allowedPercent, "it is \(Int(percent)) % worse, and 20 at most are allowed")
+    }
+}
+
+extension AttackReport.Answer {
+    /// How often somebody entered the container meanwhile, as the program counted.
+    fileprivate var entered: Int {
+        let words = detail.split(separator: " ")
+        guard words.last == "entered", words.count > 1 else { return 0 }
+        return min(100_000, max(0, Int(words[words.count - 2]) ?? 0))
     }
 }
