@@ -73,10 +73,9 @@ enum Attacking {
     private static func exhaust(_ row: AttackRow, _ play: AttackPlay) throws -> AttackTable.Finding {
         try play.judge(row) {
             switch row.stage {
-            case .alone: try play.playUntilKilled(row)
             case .workload: try floodLog(row, play)
-            case .wired: try play.play([row], in: "wired", seconds: AttackPlay.pressureSeconds)[0]
-            default: try play.play([row], in: "attacker", seconds: AttackPlay.pressureSeconds)[0]
+            case .wired: try play.press(row, in: "wired")
+            default: try play.press(row, in: "attacker")
             }
         }
     }
