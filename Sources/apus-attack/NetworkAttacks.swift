@@ -15,7 +15,6 @@ extension Attack {
             "node-services",
             [
                 Attempt("gateway") { reach(gateways.map { ($0, [22, 111, 5355, 8080, 8443, 18080]) }) },
-                Attempt("loopback") { reach([("127.0.0.1", [8443, 18080]), ("::1", [8443, 18080])]) },
                 Attempt("other-gateways") { reach(wires.map { ("100.127.0.\($0 - 1)", [22, 18080]) }) },
             ]),
         Attack(
@@ -70,7 +69,8 @@ extension Attack {
         }
         guard !sockets.isEmpty else { return failure == 0 ? Said("empty", "nobody to reach") : Said(failure) }
         var refusals: Set<Int32> = []
-        let deadline = attack_now() + 2_500_000
+        // On one machine an answer takes milliseconds.
+        let deadline = attack_now() + (Pace.seconds == 0 ? 400_000 : 2_500_000)
         while attack_now() < deadline {
             for item in sockets {
                 var poll = pollfd(fd: item.socket, events: Int16(POLLOUT), revents: 0)

@@ -13,6 +13,8 @@ import Workloads
 final class AttackStage {
     private let scratch: Scratch
     private let input: SandboxInput
+    /// The network that containers enter; an empty one of their own without.
+    var networkNamespace: String?
     /// The numbers of capabilities that this machine can give.
     let capabilities: [String]
 
@@ -231,6 +233,7 @@ final class AttackStage {
     func unguarded(_ guards: Set<AttackGuard>, command: [String]) throws -> Unguarded {
         var plan = try plan()
         plan.runtimeConfig.arguments = command
+        plan.runtimeConfig.networkNamespace = networkNamespace
         return Unguarded(plan, without: guards, capabilities: capabilities)
     }
 }

@@ -61,6 +61,23 @@ struct Attacks {
         #expect(careless.faults(unguarded: row).isEmpty, "\(careless.faults(unguarded: row))")
     }
 
+    /// Rows on a wire: with the wire's rules, and without any.
+    @Test func nobodyIsReachedThroughAWire() throws {
+        let stage = try AttackStage()
+        let town = try AttackTown()
+        stage.networkNamespace = town.attacker
+        let rows = AttackRow.all.filter { $0.stage == .wired }
+        for (report, row) in zip(try stage.play(rows), rows) {
+            #expect(report.faults(guarded: row).isEmpty, "\(report.faults(guarded: row))")
+        }
+        try town.open()
+        // How many connections a second go through is for an idle machine to say.
+        let free = rows.filter { $0.name != "connection-flood" }
+        for (report, row) in zip(try stage.play(free), free) {
+            #expect(report.faults(unguarded: row).isEmpty, "\(report.faults(unguarded: row))")
+        }
+    }
+
     /// A row that fails without its guards too would prove nothing.
     @Test func everyRowSucceedsWithoutItsGuards() throws {
         let stage = try AttackStage()
