@@ -110,6 +110,11 @@ public enum Machine {
 public enum Clock {
     /// Seconds since 1970, as the machine believes.
     public static func realtimeSeconds() -> Int64 { read(apus_clock_realtime).seconds }
+    /// The same in milliseconds.
+    public static func realtimeMilliseconds() -> Int64 {
+        let time = read(apus_clock_realtime)
+        return time.seconds * 1000 + time.nanoseconds / 1_000_000
+    }
     /// Seconds since the kernel started, sleep included (`CLOCK_BOOTTIME`).
     public static func bootSeconds() -> Int64 { read(apus_clock_boottime).seconds }
     /// The same in milliseconds.

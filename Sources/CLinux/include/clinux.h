@@ -8,6 +8,7 @@
 #include "endpoints.h"
 #include "probes.h"
 #include "sandbox.h"
+#include "sockets.h"
 #include "wakeup.h"
 #include <stddef.h>
 #include <stdint.h>
