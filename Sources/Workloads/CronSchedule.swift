@@ -104,9 +104,9 @@ public struct CronSchedule: Sendable, Hashable {
     /// The first matching minute after a time, both in seconds since 1970; nil where none comes within eight years,
     /// the longest that 29 February can be away.
     public func next(after seconds: Int64) -> Int64? {
-        var minute = Self.floored(seconds, 60) + 1
-        if let everyMinutes { return (Self.floored(minute - 1, everyMinutes) + 1) * everyMinutes * 60 }
-        var day = Self.floored(minute, 1440)
+        var minute = CivilTime.floored(seconds, 60) + 1
+        if let everyMinutes { return (CivilTime.floored(minute - 1, everyMinutes) + 1) * everyMinutes * 60 }
+        var day = CivilTime.floored(minute, 1440)
         for _ in 0...(8 * 366 + 1) {
             if matches(day: day) {
                 for candidate in minute..<(day + 1) * 1440 where matches(minuteOfDay: candidate - day * 1440) {
@@ -124,27 +124,11 @@ public struct CronSchedule: Sendable, Hashable {
     }
 
     private func matches(day: Int64) -> Bool {
-        let date = Self.civil(day)
+        let date = CivilTime.date(ofDay: day)
         guard fields[3] & 1 << UInt64(date.month) != 0 else { return false }
         let isDay = fields[2] & 1 << UInt64(date.day) != 0
         // 1 January 1970 was a Thursday.
         let isWeekday = fields[4] & 1 << UInt64((day % 7 + 11) % 7) != 0
         return isDayOpen || isWeekdayOpen ? isDay && isWeekday : isDay || isWeekday
-    }
-
-    private static func floored(_ value: Int64, _ divisor: Int64) -> Int64 {
-        value >= 0 ? value / divisor : -((-value + divisor - 1) / divisor)
-    }
-
-    /// The month and the day of a number of days since 1970, in the proleptic Gregorian calendar: years begin in
-    /// March here, so that a leap day is a year's last.
-    private static func civil(_ days: Int64) -> (month: Int64, day: Int64) {
-        let shifted = days + 719_468
-        let era = floored(shifted, 146_097)
-        let dayOfEra = shifted - era * 146_097
-        let year = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * year + year / 4 - year / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        return (month < 10 ? month + 3 : month - 9, dayOfYear - (153 * month + 2) / 5 + 1)
     }
 }

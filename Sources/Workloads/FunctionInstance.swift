@@ -102,7 +102,8 @@ public struct FunctionInstance: Sendable, Hashable {
         case .busy(let call, _):
             // It dropped its call: the next one would never be told from it.
             state = .ended
-            return (.wrongState, [.kill, .complete(call.id, Self.exited(call.id, "asked for another call"))])
+            let outcome = Self.exited(call.id, "without an answer: it asked for another call")
+            return (.wrongState, [.kill, .complete(call.id, outcome)])
         case .idle: return (.wrongState, [])
         case .ended: return (.wrongState, [])
         }
@@ -140,7 +141,7 @@ public struct FunctionInstance: Sendable, Hashable {
         return (.accepted, [.kill] + (call.map { [.complete($0.id, outcome)] } ?? []))
     }
 
-    /// Its process ended by itself.
+    /// Its process ended by itself; `how` completes the sentence that it exited, such as `with error: exit status 1`.
     public mutating func exited(_ how: String) -> [Action] {
         defer { state = .ended }
         switch state {
@@ -148,6 +149,17 @@ public struct FunctionInstance: Sendable, Hashable {
             return [.kill] + (call.map { [.complete($0.id, Self.exited($0.id, how))] } ?? [])
         case .busy(let call, _): return [.kill, .complete(call.id, Self.exited(call.id, how))]
         case .answered, .idle: return [.kill]
+        case .ended: return []
+        }
+    }
+
+    /// The function is stopped: it ends at once, and its call is told so.
+    public mutating func end() -> [Action] {
+        defer { state = .ended }
+        switch state {
+        case .starting(let call?, _), .busy(let call, _):
+            return [.kill, .complete(call.id, FunctionPool.shutDown(call.id))]
+        case .starting(nil, _), .answered, .idle: return [.kill]
         case .ended: return []
         }
     }
@@ -176,7 +188,7 @@ public struct FunctionInstance: Sendable, Hashable {
     }
 
     private static func exited(_ id: String, _ how: String) -> FunctionOutcome {
-        .ended(type: "Runtime.ExitError", message: "RequestId: \(id) Error: Runtime exited: \(how)")
+        .ended(type: "Runtime.ExitError", message: "RequestId: \(id) Error: Runtime exited \(how)")
     }
 
     /// Seconds with two digits after the point.

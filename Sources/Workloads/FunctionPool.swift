@@ -17,9 +17,14 @@ public struct FunctionPool: Sendable, Hashable {
     private(set) var instances: [Int: FunctionInstance] = [:]
     private(set) var queue: [FunctionCall] = []
     private var nextNumber = 1
+    /// Whether no more calls are taken.
+    public private(set) var isRetired = false
 
     /// An empty pool.
     public init(_ settings: FunctionSettings) { self.settings = settings }
+
+    /// Whether an instance waits for a call.
+    public func isIdle(_ number: Int) -> Bool { instances[number]?.isIdle ?? false }
 
     /// Instances and waiting calls, for metrics.
     public var counts: (instances: Int, queued: Int) { (instances.count, queue.count) }
@@ -36,8 +41,46 @@ public struct FunctionPool: Sendable, Hashable {
         return (instances + queue.map(\.deadlineMilliseconds)).min()
     }
 
+    /// Whether nothing is left of it.
+    public var isEmpty: Bool { instances.isEmpty && queue.isEmpty }
+
+    /// Takes no more calls; those that wait or run go on, and instances without one end.
+    public mutating func retire() -> [Action] {
+        isRetired = true
+        return endIdle()
+    }
+
+    /// Ends everything at once; calls are told so.
+    public mutating func endAll() -> [Action] {
+        isRetired = true
+        let waiting = queue.map { Action.complete($0.id, Self.shutDown($0.id)) }
+        queue = []
+        var actions: [Action] = []
+        for number in instances.keys.sorted() {
+            guard var instance = instances[number] else { continue }
+            actions += instance.end().map { .instance(number, $0) }
+            instances[number] = nil
+        }
+        return actions + waiting
+    }
+
+    static func shutDown(_ id: String) -> FunctionOutcome {
+        .ended(type: "Sandbox.Shutdown", message: "RequestId: \(id) Error: the function was stopped")
+    }
+
+    private mutating func endIdle() -> [Action] {
+        var actions: [Action] = []
+        for number in instances.keys.sorted() {
+            guard queue.isEmpty, var instance = instances[number], instance.isIdle else { continue }
+            actions += instance.end().map { .instance(number, $0) }
+            instances[number] = nil
+        }
+        return actions
+    }
+
     /// Takes a call. It waits for an instance no longer than it may run.
     public mutating func call(_ id: String, _ now: Int64) -> [Action] {
+        guard !isRetired else { return [.complete(id, Self.shutDown(id))] }
         let call = FunctionCall(id: id, deadlineMilliseconds: now + settings.timeoutMilliseconds)
         let mayStart = instances.count < settings.concurrency
         let hasIdle = instances.values.contains(where: \.isIdle)
@@ -100,7 +143,7 @@ public struct FunctionPool: Sendable, Hashable {
         _ number: Int, _ instance: FunctionInstance, _ actions: [FunctionInstance.Action], _ now: Int64
     ) -> [Action] {
         instances[number] = instance.hasEnded ? nil : instance
-        return actions.map { .instance(number, $0) } + serve(now)
+        return actions.map { .instance(number, $0) } + serve(now) + (isRetired ? endIdle() : [])
     }
 
     /// Gives waiting calls to idle instances, the warmest first, or to new ones.

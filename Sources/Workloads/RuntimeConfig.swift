@@ -51,7 +51,8 @@ public struct RuntimeConfig: Sendable, Hashable {
     public init(_ input: SandboxInput) {
         let revision = input.workload.revision
         arguments = Self.arguments(input)
-        environment = Self.environment(input)
+        environment =
+            revision.kind == .function ? FunctionEnvironment.lines(input) : Self.environment(input)
         workingDirectory = Self.workingDirectory(input)
         user = input.image.user
         capabilities = revision.permissions.compactMap(\.capability).sorted()

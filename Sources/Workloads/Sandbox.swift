@@ -117,6 +117,8 @@ public struct SandboxInput: Sendable, Hashable {
     public var appArmorProfile: String?
     /// Whether the node has only cgroup v2, which the workload then sees a read-only part of.
     public var hasUnifiedCgroups: Bool
+    /// Names one of a function's instances, in small letters, digits and hyphens; nil for anything else.
+    public var instance: String?
 
     /// Makes an input with the usual paths.
     public init(

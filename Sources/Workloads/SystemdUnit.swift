@@ -54,20 +54,34 @@ public struct SystemdUnit: Sendable, Hashable {
         "apus-workload-\(workload)-\("\(revision)".prefix(12)).service"
     }
 
+    /// What the name of every function's instance has, and no other unit's: no workload's name has such a character.
+    public static let instanceMark: Character = "_"
+
+    /// The unit's name for an instance of a function.
+    public static func name(_ workload: WorkloadName, _ revision: Digest256, instance: String) -> String {
+        "apus-workload-\(workload)-\("\(revision)".prefix(12))\(instanceMark)\(instance).service"
+    }
+
+    /// Where systemd puts a unit of the slice, below the root of the control groups (systemd.slice(5)).
+    public static func controlGroup(_ name: String) -> String { "apus.slice/\(slice)/\(name)" }
+
     /// Computes the unit.
     public init(_ input: SandboxInput) {
         let revision = input.workload.revision
-        let container = "\(input.workload.name)-\("\(input.revision)".prefix(12))"
+        let log = "\(input.workload.name)-\("\(input.revision)".prefix(12))"
+        let container = log + (input.instance.map { "\(Self.instanceMark)\($0)" } ?? "")
         // The workload stays in the cgroup that systemd made, so that crun adds no limits and no device rules.
         let runtime = ["/usr/bin/crun", "--root", Self.runtimeRoot, "--cgroup-manager=disabled"]
-        name = Self.name(input.workload.name, input.revision)
+        name =
+            input.instance.map { Self.name(input.workload.name, input.revision, instance: $0) }
+            ?? Self.name(input.workload.name, input.revision)
         description = "Apus workload \(input.workload.name)"
         command = runtime + ["run", "--bundle", input.paths.bundle, container]
         cleanUp = runtime + ["delete", "--force", container]
         properties =
             [UnitProperty("Slice", Self.slice), UnitProperty("Type", "exec")] + Self.limits(revision.resources)
-            + Self.devices(input) + Self.stopping(revision) + Self.restarting(revision.restart)
-            + Self.logging(revision.resources, name: container)
+            + Self.devices(input) + (input.instance == nil ? Self.running(revision) : Self.runningOnce)
+            + Self.logging(revision.resources, name: log)
     }
 
     private static func limits(_ wanted: WorkloadResources) -> [UnitProperty] {
@@ -117,6 +131,16 @@ public struct SystemdUnit: Sendable, Hashable {
             UnitProperty("TimeoutStartSec", "60s"),
         ]
     }
+
+    private static func running(_ revision: Revision) -> [UnitProperty] {
+        stopping(revision) + restarting(revision.restart)
+    }
+
+    /// An instance of a function is never asked to end, and never started again: a call starts another.
+    private static let runningOnce = [
+        UnitProperty("KillMode", "control-group"), UnitProperty("KillSignal", "SIGKILL"),
+        UnitProperty("TimeoutStopSec", "10s"), UnitProperty("TimeoutStartSec", "60s"), UnitProperty("Restart", "no"),
+    ]
 
     private static func restarting(_ policy: RestartPolicy) -> [UnitProperty] {
         guard policy.condition != .no else { return [UnitProperty("Restart", "no")] }

@@ -87,9 +87,10 @@ import Testing
         _ = pool.requested(1, .next, 1)
         _ = pool.requested(2, .next, 1)
         let outcome = FunctionOutcome.ended(
-            type: "Runtime.ExitError", message: "RequestId: a Error: Runtime exited: exit status 1")
+            type: "Runtime.ExitError", message: "RequestId: a Error: Runtime exited with error: exit status 1")
         #expect(
-            pool.exited(1, "exit status 1", 2) == [.instance(1, .kill), .instance(1, .complete("a", outcome))])
+            pool.exited(1, "with error: exit status 1", 2)
+                == [.instance(1, .kill), .instance(1, .complete("a", outcome))])
         #expect(
             pool.requested(2, .response(id: "b", isStreaming: false), 3).actions
                 == [.instance(2, .complete("b", .succeeded))])

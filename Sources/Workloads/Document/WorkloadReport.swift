@@ -33,6 +33,9 @@ public struct WorkloadReport: Sendable, Codable, Equatable {
     /// The revision that the server wants.
     public var desired: Digest256?
 
+    /// What a function did; nil for other kinds.
+    public var calls: FunctionCounts?
+
     /// The phases.
     public enum Phase: String, Sendable, Codable {
         /// Not wanted to run, and not running.
