@@ -29,6 +29,7 @@ final class Conversation: Sendable {
     private let connect: @Sendable () throws -> ServerClient
     private let outgoing = Mutex(Outgoing())
     private let wakeSender: Mailbox<Void>
+    private let hearers = Mutex<[@Sendable (String, String) -> Void]>([])
     private let cancellation = Cancellation()
 
     private struct Outgoing {
@@ -66,6 +67,9 @@ final class Conversation: Sendable {
         if isNews { wakeSender.post(()) }
     }
 
+    /// Has every event from now on told to others on this node too; `hear` must not block.
+    func alsoTell(_ hear: @escaping @Sendable (String, String) -> Void) { hearers.withLock { $0.append(hear) } }
+
     /// Queues an event.
     func tell(_ kind: String, _ message: String) {
         outgoing.withLock { outgoing in
@@ -73,6 +77,7 @@ final class Conversation: Sendable {
             if outgoing.events.count > Self.eventLimit { outgoing.events.removeFirst() }
         }
         wakeSender.post(())
+        for hear in hearers.withLock({ $0 }) { hear(kind, message) }
     }
 
     /// Sends a piece of a log from the calling thread.

@@ -56,7 +56,9 @@ final class WorkloadSupervisor: Sendable {
                 log.log(sentence)
                 conversation.tell("workload", sentence)
             })
-        keeper = try WorkloadKeeper(effects, bootID: bootID)
+        let keeper = try WorkloadKeeper(effects, bootID: bootID)
+        self.keeper = keeper
+        conversation.alsoTell { kind, message in keeper.happened(kind: kind, message: message) }
         streams = StreamThreads(WorkloadStreams(effects)) { try access.client(stallSeconds: $0) }
     }
 

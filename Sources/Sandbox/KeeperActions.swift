@@ -69,14 +69,11 @@ extension KeeperCore {
             guard let workload = document(key), let digest = workload.revision.image.digest,
                 let entry = shelf.entries()[digest], let ids = memory.ranges[key.workload.rawValue]
             else { return }
-            var wire: NetworkPlan?
             try check(workload.revision)
-            if workload.revision.hasNetwork {
-                let taken = Set(BundleRecord.all(in: effects.places).values.compactMap(\.wire))
-                wire = WireRules.freeIndex(taken)
-                guard wire != nil else { throw SandboxError("this node has no addresses left for a workload") }
-            }
+            var wire = try workload.revision.hasNetwork ? freeWire() : nil
             try workbench.make(try order(key, workload, entry, ids, wire)) { try project($0) }
+            // A function's instances have wires of their own; this one was only to see whether all fits together.
+            if workload.revision.kind == .function { wire = nil }
             do {
                 try connect(key, workload.revision, wire)
                 try BundleRecord(workload: key.workload, revision: key.revision, image: digest, wire: wire?.index)
@@ -92,7 +89,7 @@ extension KeeperCore {
         }
     }
 
-    private func order(
+    func order(
         _ key: RevisionKey, _ workload: Workload, _ entry: ImageShelf.Entry, _ ids: IDRange, _ wire: NetworkPlan?
     ) throws -> Workbench.Order {
         Workbench.Order(
@@ -103,14 +100,16 @@ extension KeeperCore {
 
     /// What this node cannot give is refused, not left out.
     private func check(_ revision: Revision) throws {
-        guard revision.kind == .container else {
-            throw SandboxError(
-                "this node's version runs containers only, no \(revision.kind.rawValue)", isPermanent: true)
+        switch revision.kind {
+        case .container: break
+        case .function: try checkFunction(revision)
+        case .vm:
+            throw SandboxError("this node's version runs no virtual machines", isPermanent: true)
         }
     }
 
     /// The wire comes up with its rules, and not before.
-    private func connect(_ key: RevisionKey, _ revision: Revision, _ wire: NetworkPlan?) throws {
+    func connect(_ key: RevisionKey, _ revision: Revision, _ wire: NetworkPlan?) throws {
         guard let wire else { return }
         if !hasNetwork {
             try wires.prepareNode()
@@ -205,14 +204,21 @@ extension KeeperCore {
     }
 
     func ends() -> [WireEnd] {
-        BundleRecord.all(in: effects.places).values.compactMap { bundle in
+        let instances = functionWires.compactMap { key, wire in
+            document(key.function).map {
+                WireEnd(
+                    key: key.function, wire: wire, revision: $0.revision, holdsPorts: false, launchedMilliseconds: 0)
+            }
+        }
+        let own: [WireEnd] = BundleRecord.all(in: effects.places).values.compactMap { bundle in
             guard let index = bundle.wire, let wire = NetworkPlan(index: index),
                 let revision = document(bundle.key)?.revision
             else { return nil }
             return WireEnd(
                 key: bundle.key, wire: wire, revision: revision, holdsPorts: bundle.holdsPorts,
                 launchedMilliseconds: bundle.launch?.sinceMilliseconds ?? 0)
-        }.sorted { $0.wire.index < $1.wire.index }
+        }
+        return (own + instances).sorted { $0.wire.index < $1.wire.index }
     }
 
     /// Loads the rules that changed, all in one transaction.
@@ -234,7 +240,8 @@ extension KeeperCore {
             try apply(WireRules.all(ends))
             for key in bundles.keys {
                 guard let workload = document(key), !workload.revision.links.isEmpty else { continue }
-                let wire = ends.first { $0.key == key }?.wire
+                let isFunction = workload.revision.kind == .function
+                let wire = isFunction ? nil : ends.first { $0.key == key }?.wire
                 try workbench.update(hosts: WireRules.hosts(workload, wire: wire, ends: ends), of: key)
             }
             for end in ends { try serveNames(end) }

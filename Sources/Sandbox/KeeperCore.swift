@@ -30,6 +30,13 @@ final class KeeperCore {
     var names: NameService?
     var servedNames: [Int: RevisionKey] = [:]
     var appArmorProfile: String?
+    /// Serves functions; nil before there is one.
+    var functions: FunctionHost?
+    /// Wires of functions' instances.
+    var functionWires: [InstanceKey: NetworkPlan] = [:]
+    /// Operators' restarts that the functions served have seen.
+    var functionRestarts: [RevisionKey: Int] = [:]
+    var functionCounts: (counts: [RevisionKey: FunctionCounts], takenMilliseconds: Int64) = ([:], 0)
     /// Health checks under way.
     var probes: Set<RevisionKey> = []
     /// What was reported last of each workload, in words.
@@ -132,9 +139,11 @@ final class KeeperCore {
             ) { first, _ in first }
             tidy(plan)
             applyRules(BundleRecord.all(in: effects.places))
-            effects.report(WorkloadReports(generation: content.generation, reports: plan.reports, images: images()))
+            let areFunctionsQuiet = lookAfterFunctions(plan, bundles)
+            let reports = counted(plan.reports, now.bootMilliseconds)
+            effects.report(WorkloadReports(generation: content.generation, reports: reports, images: images()))
             told["step"] = nil
-            return pace(plan)
+            return areFunctionsQuiet ? pace(plan) : 500
         } catch {
             tell("step", "\(error)")
             return 5000
@@ -169,7 +178,9 @@ final class KeeperCore {
     /// Units of ours without a bundle were started by nobody that still knows of them.
     private func stopOrphans(_ units: [String: UnitStatus], _ bundles: [RevisionKey: BundleRecord]) {
         let known = Set(bundles.keys.map { SystemdUnit.name($0.workload, $0.revision) })
-        for unit in units.values where !known.contains(unit.name) {
+        for unit in units.values where !known.contains(unit.name) && functions?.owns(unit: unit.name) != true {
+            // What an earlier agent froze would not even end.
+            if unit.name.contains(SystemdUnit.instanceMark) { try? effects.units.setFrozen(unit.name, false) }
             do {
                 if unit.activeState == "failed" {
                     try effects.units.forget(unit.name)

@@ -22,6 +22,10 @@ public struct KeeperEffects: Sendable {
     var nameLimits = NameRelay.Limits()
     /// Where the runtime keeps what runs.
     public var runtimeRoot: String
+    /// The port of the node where functions' URLs are served; 0 lets the kernel choose.
+    public var functionPort: UInt16 = Self.standardFunctionPort
+    /// Writes a line of the platform into a function's log.
+    public var functionLog: @Sendable (_ function: String, _ line: String) -> Void = { FunctionJournal.write($0, $1) }
     /// Sends reports; called after every look, the same ones included.
     public var report: @Sendable (WorkloadReports) -> Void
     /// Tells people something.
@@ -30,6 +34,9 @@ public struct KeeperEffects: Sendable {
     var post: @Sendable (KeeperMessage) -> Void = { _ in }
     /// Loads the AppArmor profile and gives its name; nil where the kernel has no AppArmor.
     public var loadProfile: @Sendable () throws -> String?
+
+    /// The port of the node where functions' URLs are served.
+    public static let standardFunctionPort: UInt16 = 9900
 
     /// Makes the effects of a real node.
     public init(

@@ -21,7 +21,8 @@ extension KeeperCore {
             case .ended, .stopped: false
             }
         }
-        let remaining = Set(alive.keys.map(\.workload))
+        let calls = functions?.present ?? [:]
+        let remaining = Set(alive.keys.map(\.workload)).union(calls.keys.map(\.workload))
         for action in leaving?.next(now.bootMilliseconds, remaining: remaining) ?? [.finished] {
             switch action {
             case .finished: hasLeft = true
@@ -31,10 +32,14 @@ extension KeeperCore {
                     "the machine restarts while these still run: \(names.map(\.rawValue).joined(separator: ", "))")
                 hasLeft = true
             case .stop(let name, let grace):
+                for key in calls.keys where key.workload == name {
+                    functions?.retire(key, graceMilliseconds: grace)
+                }
                 for key in alive.keys where key.workload == name {
                     carryOut(.stop(key, graceMilliseconds: grace, reason: "the machine restarts"), bundles[key])
                 }
             case .kill(let name):
+                for key in calls.keys where key.workload == name { functions?.retire(key, graceMilliseconds: 0) }
                 for key in alive.keys where key.workload == name {
                     do { try effects.units.kill(SystemdUnit.name(key.workload, key.revision)) } catch {
                         tell("kill-\(key)", "\(error)")

@@ -32,6 +32,8 @@ public struct NodePlaces: Sendable, Hashable {
     var roots: String { state + "/roots" }
     var bundles: String { run + "/bundles" }
     var secretFiles: String { run + "/secrets" }
+    /// Roots and networks of functions' instances.
+    var functions: String { run + "/functions" }
     var namespaces: String { run + "/netns" }
 
     /// The name of all that belongs to one revision of one workload.

@@ -54,6 +54,12 @@ public struct SystemdUnits: UnitManager {
         try systemctl(["kill", "--kill-whom=all", "--signal=SIGKILL", name])
     }
 
+    /// The unit's `cgroup.freeze`: a call that thaws an instance waits for no other program.
+    public func setFrozen(_ name: String, _ isFrozen: Bool) throws {
+        let path = "/sys/fs/cgroup/\(SystemdUnit.controlGroup(name))/cgroup.freeze"
+        try Files.overwrite(path, with: isFrozen ? "1" : "0")
+    }
+
     /// `systemctl reset-failed`; a unit that is not there is fine.
     public func forget(_ name: String) throws { _ = try? systemctl(["reset-failed", name]) }
 

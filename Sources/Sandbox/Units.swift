@@ -62,6 +62,9 @@ public protocol UnitManager: Sendable {
     /// Kills all that a unit runs, at once.
     func kill(_ name: String) throws
 
+    /// Stops all processes of a unit where they are, or lets them go on (cgroup.freeze); returns at once.
+    func setFrozen(_ name: String, _ isFrozen: Bool) throws
+
     /// Forgets a unit that has ended.
     func forget(_ name: String) throws
 

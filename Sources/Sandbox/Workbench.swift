@@ -46,10 +46,12 @@ struct Workbench: Sendable {
             try Mounts.mapped(
                 bundle + "/image", on: bundle + "/lower", firstID: order.ids.first, count: IDRange.count)
             let plan = try plan(order)
-            try makeRoot(key, plan, order.ids, project)
             try makeVolumes(key, plan, project)
             try makeSecrets(key, plan, order.secrets)
             try makeNames(order)
+            // A function's instances have roots of their own.
+            guard order.workload.revision.kind != .function else { return }
+            try makeRoot(key, plan, order.ids, project)
             try Files.writeDurably(plan.runtimeConfig.json, to: bundle + "/config.json")
         } catch {
             // What is left is found and removed again before the next attempt: ignoring.
@@ -60,6 +62,11 @@ struct Workbench: Sendable {
 
     /// The sandbox of a revision whose image is mounted.
     func plan(_ order: Order) throws -> SandboxPlan {
+        try plan(order, wire: order.wire, instance: nil, bundle: nil)
+    }
+
+    /// The sandbox of a revision, or of an instance of a function that has a directory and a wire of its own.
+    func plan(_ order: Order, wire: NetworkPlan?, instance: String?, bundle: String?) throws -> SandboxPlan {
         let revision = order.workload.revision
         let user = try ImageUsers.find(
             revision.user ?? order.config.user, in: places.bundle(order.key) + "/image")
@@ -67,12 +74,18 @@ struct Workbench: Sendable {
             entrypoint: order.config.entrypoint, command: order.config.command,
             environment: order.config.environment,
             workingDirectory: order.config.workingDirectory.isEmpty ? "/" : order.config.workingDirectory, user: user)
-        var plan = try Sandbox.plan(
-            SandboxInput(
-                workload: order.workload, revision: order.revision, policy: order.policy, ids: order.ids,
-                wire: order.wire, image: defaults, paths: places.sandbox(order.key),
-                appArmorProfile: order.appArmorProfile, hasUnifiedCgroups: Files.isUnifiedCgroup("/sys/fs/cgroup")))
-        plan.runtimeConfig.networkNamespace = order.wire.map(places.namespace)
+        var paths = places.sandbox(order.key)
+        if let bundle {
+            paths.bundle = bundle
+            paths.root = bundle + "/rootfs"
+        }
+        var input = SandboxInput(
+            workload: order.workload, revision: order.revision, policy: order.policy, ids: order.ids, wire: wire,
+            image: defaults, paths: paths, appArmorProfile: order.appArmorProfile,
+            hasUnifiedCgroups: Files.isUnifiedCgroup("/sys/fs/cgroup"))
+        input.instance = instance
+        var plan = try Sandbox.plan(input)
+        plan.runtimeConfig.networkNamespace = wire.map(places.namespace)
         return plan
     }
 

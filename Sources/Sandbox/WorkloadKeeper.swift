@@ -8,6 +8,12 @@ enum KeeperMessage: Sendable {
     case assigned(WorkloadAssignment)
     case pulled(Digest256, failure: String?)
     case probed(RevisionKey, sinceMilliseconds: Int64, failure: String?)
+    /// An instance of a function is to have a wire.
+    case wireWanted(InstanceKey)
+    /// An instance of a function is no more.
+    case instanceGone(InstanceKey)
+    /// Something happened on the node that functions may want to know of.
+    case happened(kind: String, message: String)
     /// The machine is about to restart: stop everything until then.
     case leave(deadlineMilliseconds: Int64)
     /// It does not restart after all.
@@ -27,6 +33,7 @@ public final class WorkloadKeeper: Sendable {
         var generation: Int?
         var missing: [WorkloadName: String] = [:]
         var isLeft = false
+        var functionPort: UInt16?
     }
 
     /// Makes a keeper that does nothing yet.
@@ -47,6 +54,9 @@ public final class WorkloadKeeper: Sendable {
     /// The generation of the assignment that is on the disk and worked on; nil before there is one.
     public var generation: Int? { shared.withLock { $0.generation } }
 
+    /// The port where functions' URLs are served; nil while there is none.
+    public var functionPort: UInt16? { shared.withLock { $0.functionPort } }
+
     /// Starts the thread; once.
     public func start() throws {
         guard
@@ -60,6 +70,12 @@ public final class WorkloadKeeper: Sendable {
 
     /// Hands a new assignment over; `generation` changes once it is on the disk.
     public func assign(_ assignment: WorkloadAssignment) { mailbox.post(.assigned(assignment)) }
+
+    /// Calls the functions that are to hear of such an event of the node.
+    public func happened(kind: String, message: String) {
+        guard shared.withLock({ $0.isStarted }) else { return }
+        mailbox.post(.happened(kind: kind, message: message))
+    }
 
     /// Workloads that ran before the machine was restarted and do not run yet, each with why; for the health gate.
     public var missing: [WorkloadName: String] { shared.withLock { $0.missing } }
@@ -110,6 +126,9 @@ public final class WorkloadKeeper: Sendable {
             }
         case .pulled(let digest, let failure): core.pulled(digest, failure)
         case .probed(let key, let since, let failure): core.probed(key, since, failure)
+        case .wireWanted(let key): core.wireInstance(key)
+        case .instanceGone(let key): core.instanceGone(key)
+        case .happened(let kind, let message): core.functions?.happened(kind: kind, message: message)
         case .leave(let deadline): core.beginLeaving(deadline)
         case .stay: core.leaving = nil
         }
@@ -129,6 +148,7 @@ public final class WorkloadKeeper: Sendable {
             shared.generation = core.content.generation
             shared.missing = missing
             shared.isLeft = core.hasLeft
+            shared.functionPort = core.functions?.port
         }
     }
 }

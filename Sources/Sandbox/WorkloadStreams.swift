@@ -28,14 +28,34 @@ public struct WorkloadStreams: Sendable {
         let units = units(of: name)
         guard !units.isEmpty else { throw SandboxError("this node has no workload '\(name)'") }
         return try PipedProcess(
-            "/usr/bin/journalctl", Self.journal(units: units, lines: lines, follows: follows))
+            "/usr/bin/journalctl",
+            Self.journal(units: units, functions: functions(name), lines: lines, follows: follows))
     }
 
     /// What the processes of units wrote, and nothing that systemd says of them.
-    static func journal(units: [String], lines: Int?, follows: Bool) -> [String] {
+    ///
+    /// - Parameter functions: what functions' lines are marked with: their instances' units come and go.
+    static func journal(units: [String], functions: [String] = [], lines: Int?, follows: Bool) -> [String] {
         let count = lines.map { "\(min(max($0, 0), StreamLimit.tailLines))" } ?? "all"
         return ["--no-pager", "--quiet", "--output=cat", "--lines=\(count)"] + (follows ? ["--follow"] : [])
             + units.map { "_SYSTEMD_UNIT=\($0)" }
+            + functions.flatMap { name in
+                [
+                    "+", "SYSLOG_IDENTIFIER=\(name)", "_SYSTEMD_SLICE=\(SystemdUnit.slice)", "+",
+                    "\(FunctionJournal.field)=\(name)", "_UID=0",
+                ]
+            }
+    }
+
+    /// What the lines of a function's revisions are marked with; none for other kinds.
+    private func functions(_ name: WorkloadName) -> [String] {
+        let store = AssignmentStore(places: effects.places)
+        let wanted = ((try? store.load())?.desired ?? []).map {
+            (RevisionKey($0.workload.name, $0.revision), $0.workload)
+        }
+        let all = wanted + store.documents().map { ($0.key, $0.value) }
+        let keys = all.filter { $0.0.workload == name && $0.1.revision.kind == .function }.map(\.0)
+        return Set(keys).sorted().map { effects.places.name($0) }
     }
 
     /// The units of the revisions that the node knows.

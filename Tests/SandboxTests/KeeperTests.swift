@@ -193,10 +193,13 @@ struct Keeping {
         let keeper = try node.start(bootID: "one")
         let secretless = try Fixture.workload("secretless", Self.server + #", "secrets": ["nothing"]"#)
         let user = try Fixture.workload("user", Self.server + #", "user": "nobody-here""#)
-        let function = try Fixture.workload("function", #", "kind": "function""#)
-        keeper.assign(try Self.assignment(1, [secretless, user, function]))
+        let base = "registry.example/base@sha256:\(Fixture.imageDigest)"
+        let zip = try Fixture.workload("zip", #", "kind": "function", "function": {"base_image": "\#(base)"}"#)
+        let ports = try Fixture.workload("ports", #", "kind": "function", "ports": ["80:80"]"#)
+        keeper.assign(try Self.assignment(1, [secretless, user, zip, ports]))
         #expect(try node.wait("secretless") { $0.phase == .failed }.reason.contains("apus secret set nothing"))
-        #expect(try node.wait("function") { $0.phase == .failed }.reason.contains("containers only"))
+        #expect(try node.wait("zip") { $0.phase == .failed }.reason.contains("no zips"))
+        #expect(try node.wait("ports") { $0.phase == .failed }.reason.contains("a function has no ports"))
         #expect(try node.wait("user") { $0.phase == .failed }.reason.contains("no user 'nobody-here'"))
     }
 

@@ -12,7 +12,7 @@ import Workloads
 
 /// A directory that is gone at the end, with what is mounted below it.
 final class MountScratch {
-    private let folder: Scratch
+    let folder: Scratch
     var path: String { folder.path }
 
     init() throws { folder = try Scratch(permissions: 0o755) }
@@ -201,6 +201,9 @@ final class ProcessUnits: UnitManager {
 
     func stop(_ name: String, graceMilliseconds: Int64) throws { try send(SIGTERM, to: name) }
     func kill(_ name: String) throws { try send(SIGKILL, to: name) }
+    func setFrozen(_ name: String, _ isFrozen: Bool) throws {
+        throw SandboxError("a child process without a control group of its own cannot be frozen")
+    }
     func forget(_ name: String) throws {
         running.withLock { if $0[name]?.process == 0 { $0[name] = nil } }
         Tool.run(Self.wrapper + ["crun", "--root", runtimeRoot, "delete", "--force", container(name)])
