@@ -1,5 +1,6 @@
 internal import Contract
 internal import Cryptography
+internal import Glibc
 internal import Linux
 
 /// Makes a read-only file system that is verified when read out of layers: erofs with a dm-verity tree beside it.
@@ -53,15 +54,44 @@ public struct ImageBuilder: Sendable {
         try write(tree, layers, to: archive)
         let image = directory + "/root.erofs"
         let seed = SHA256.digest(Array("apus-image-v1\0\(identity)".utf8))
-        try makeFileSystem(from: archive, to: image, uuid: Self.uuid(seed), scratch: directory)
+        try makeFileSystem(["--tar=f", image, archive], uuid: Self.uuid(seed), scratch: directory)
         try Files.remove(archive)
+        return try finish(image, seed, in: directory, strippedFiles: tree.strippedFiles)
+    }
+
+    /// The same of a machine's parts, whose digests were verified before: each is one file, readable for all.
+    func build(parts: [(part: MachinePart, blob: String)], identity: String, in directory: String) throws -> Result {
+        let bytes = parts.reduce(UInt64(0)) { $0 + (Files.status($1.blob)?.sizeBytes ?? 0) }
+        try ImageStore.requireSpace(bytes + (1 << 20), at: directory)
+        let tree = directory + "/tree"
+        for (part, blob) in parts {
+            let path = tree + "/" + part.path
+            for folder in [tree, Files.parent(of: path)] {
+                try Files.makeDirectory(folder)
+                // Whatever this program's own mask is.
+                try Files.setMode(folder, to: 0o755)
+            }
+            // A second name, not a copy.
+            guard Glibc.link(blob, path) == 0 else { throw ImageError.store("'\(blob)' cannot be linked") }
+            try Files.setMode(path, to: 0o644)
+        }
+        let image = directory + "/root.erofs"
+        let seed = SHA256.digest(Array("apus-image-v1\0\(identity)".utf8))
+        try makeFileSystem(["--all-root", image, tree], uuid: Self.uuid(seed), scratch: directory)
+        try Files.removeTree(tree)
+        return try finish(image, seed, in: directory, strippedFiles: 0)
+    }
+
+    private func finish(
+        _ image: String, _ seed: [UInt8], in directory: String, strippedFiles: Int
+    ) throws -> Result {
         let verity = try VerityFile.build(image: image, salt: seed, to: directory + "/root.verity")
         let file = try OwnedDescriptor(opening: image, [.read, .noFollow])
         try file.sync()
         let treeBytes = Files.status(directory + "/root.verity")?.sizeBytes ?? 0
         return Result(
             blocks: verity.blocks, rootHash: verity.hash, salt: seed,
-            sizeBytes: try file.status().sizeBytes + treeBytes, strippedFiles: tree.strippedFiles)
+            sizeBytes: try file.status().sizeBytes + treeBytes, strippedFiles: strippedFiles)
     }
 
     private func write(_ tree: MergedTree, _ layers: [StoredLayer], to path: String) throws {
@@ -78,8 +108,8 @@ public struct ImageBuilder: Sendable {
         try flush()
     }
 
-    private func makeFileSystem(from archive: String, to image: String, uuid: String, scratch: String) throws {
-        let arguments = ["--quiet", "-b4096", "-T0", "--mkfs-time", "-U\(uuid)", "--tar=f", image, archive]
+    private func makeFileSystem(_ words: [String], uuid: String, scratch: String) throws {
+        let arguments = ["--quiet", "-b4096", "-T0", "--mkfs-time", "-U\(uuid)"] + words
         let outcome = try Processes.run(
             mkfsErofs, arguments, environment: Processes.defaultEnvironment + ["TMPDIR=\(scratch)"],
             timeoutSeconds: timeoutSeconds)

@@ -170,7 +170,9 @@ public enum ImageDocument: Sendable, Equatable {
 
 extension ImageManifest {
     fileprivate func check(_ limits: ImageLimits) throws(ImageError) {
-        guard MediaType.configs.contains(config.mediaType) else {
+        if let parts {
+            try checkParts(parts)
+        } else if !MediaType.configs.contains(config.mediaType) {
             throw .document("it is no image: its configuration is '\(config.mediaType)'")
         }
         guard config.sizeBytes <= UInt64(limits.configBytes) else {
@@ -181,7 +183,7 @@ extension ImageManifest {
         }
         var total: UInt64 = 0
         for layer in layers {
-            guard LayerPacking(mediaType: layer.mediaType) != nil else {
+            guard parts != nil || LayerPacking(mediaType: layer.mediaType) != nil else {
                 throw .document("a layer of the type '\(layer.mediaType)' cannot be unpacked here")
             }
             guard layer.sizeBytes > 0, layer.sizeBytes <= limits.packedBytes - total else {

@@ -73,6 +73,26 @@ public struct ImagePuller {
         }
     }
 
+    /// Brings a machine's disk from a plain address into the store, or finds it there, and marks it as used.
+    ///
+    /// - Parameter name: what the image is known by, its address and digest.
+    public func pull(
+        _ disk: WebDisk, named name: String, nowSeconds: Int64, cancellation: Cancellation? = nil
+    ) throws -> StoredImage {
+        if let image = store.image(disk.digest, setID: builder.policy.setID, idOffset: builder.idOffset) {
+            try store.use(image, nowSeconds: nowSeconds)
+            return image
+        }
+        let descriptor = try disk.descriptor(builder.limits, cancellation: cancellation)
+        // It arrives as a layer does, from a source that is asked for nothing else.
+        try LayerDownload(
+            store: store, source: disk,
+            reference: try ImageReference(parsing: "disk.invalid/disk@sha256:\(disk.digest)"),
+            descriptor: descriptor, cancellation: cancellation, pause: pause
+        ).run { _ in }
+        return try store.build(disk: descriptor, named: name, with: builder, nowSeconds: nowSeconds)
+    }
+
     /// The finished image of a reference with a digest, its manifest's or its index's.
     private func stored(_ reference: ImageReference) throws -> StoredImage? {
         guard let digest = reference.digest else { return nil }

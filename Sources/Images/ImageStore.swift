@@ -117,14 +117,43 @@ public final class ImageStore {
         try Files.removeTree(folder)
         try Files.makeDirectory(folder, mode: 0o700)
         defer { try? Files.removeTree(folder) }
+        let identity = "\(owner)/\(resolved.digest)"
+        let built: ImageBuilder.Result
+        if let parts = resolved.manifest.parts {
+            let blobs = zip(parts, resolved.manifest.layers).map { ($0, layerPath($1.digest)) }
+            built = try builder.build(parts: blobs, identity: identity, in: folder)
+        } else {
+            built = try builder.build(storedLayers(of: resolved), identity: identity, in: folder)
+        }
+        // A machine's disk is in the image as it came: nothing is saved by keeping it twice.
+        let layers = resolved.config == nil ? [] : resolved.manifest.layers.map(\.digest)
+        return try finish(
+            folder, built, resolved.digest, resolved.reference.description, resolved.configBytes, layers, builder,
+            nowSeconds)
+    }
+
+    /// The same of a single disk, which is its own manifest.
+    func build(
+        disk: Descriptor, named name: String, with builder: ImageBuilder, nowSeconds: Int64
+    ) throws -> StoredImage {
+        let folder = path + "/work/image"
+        try Files.removeTree(folder)
+        try Files.makeDirectory(folder, mode: 0o700)
+        defer { try? Files.removeTree(folder) }
         let built = try builder.build(
-            storedLayers(of: resolved), identity: "\(owner)/\(resolved.digest)", in: folder)
+            parts: [(.anyDisk, layerPath(disk.digest))], identity: "\(owner)/\(disk.digest)", in: folder)
+        return try finish(folder, built, disk.digest, name, Array("{}".utf8), [], builder, nowSeconds)
+    }
+
+    private func finish(
+        _ folder: String, _ built: ImageBuilder.Result, _ digest: Digest256, _ name: String, _ configBytes: [UInt8],
+        _ layers: [Digest256], _ builder: ImageBuilder, _ nowSeconds: Int64
+    ) throws -> StoredImage {
         let image = StoredImage(
-            format: wireFormat, reference: resolved.reference.description, digest: resolved.digest,
-            config: resolved.manifest.config.digest, layers: resolved.manifest.layers.map(\.digest),
+            format: wireFormat, reference: name, digest: digest, config: try Self.digest(configBytes), layers: layers,
             setID: builder.policy.setID, strippedFiles: built.strippedFiles, idOffset: builder.idOffset,
             blocks: built.blocks, rootHash: built.rootHash, salt: built.salt.lowercaseHex, sizeBytes: built.sizeBytes)
-        try Files.writeDurably(resolved.configBytes, to: folder + "/config.json")
+        try Files.writeDurably(configBytes, to: folder + "/config.json")
         try Files.writeDurably(Array("\(nowSeconds)\n".utf8), to: folder + "/used")
         try Files.writeDurably(try Wire.encode(image), to: folder + "/image.json")
         let final = path + "/images/" + image.name
@@ -135,7 +164,9 @@ public final class ImageStore {
     }
 
     private func storedLayers(of resolved: ResolvedImage) -> [StoredLayer] {
-        zip(zip(resolved.manifest.layers, resolved.manifest.packings), resolved.config.layerDigests).map {
+        zip(
+            zip(resolved.manifest.layers, resolved.manifest.packings), resolved.config?.layerDigests ?? []
+        ).map {
             layer, digest in
             StoredLayer(
                 path: layerPath(layer.0.digest), packing: layer.1, packedBytes: layer.0.sizeBytes, digest: digest)

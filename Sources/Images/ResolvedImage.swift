@@ -10,8 +10,8 @@ public struct ResolvedImage: Sendable {
     public let digest: Digest256
     /// The manifest.
     public let manifest: ImageManifest
-    /// The configuration.
-    public let config: ImageConfig
+    /// The configuration; nil for a machine's, which has none that says anything.
+    public let config: ImageConfig?
     let configBytes: [UInt8]
 
     /// Asks a source what a reference means: index, manifest and configuration, each verified before it is parsed.
@@ -52,10 +52,15 @@ public struct ResolvedImage: Sendable {
         digest = found.digest
         self.manifest = manifest
         configBytes = try Self.bytes(manifest.config, pinned, source, limits.configBytes, cancellation)
-        config = try ImageConfig(parsing: configBytes, layers: manifest.layers.count, limits: limits)
-        guard platform.fit(config.platform) != nil else {
-            throw ImageError.noPlatform(wanted: platform, offered: [config.platform])
+        guard manifest.parts == nil else {
+            config = nil
+            return
         }
+        let said = try ImageConfig(parsing: configBytes, layers: manifest.layers.count, limits: limits)
+        guard platform.fit(said.platform) != nil else {
+            throw ImageError.noPlatform(wanted: platform, offered: [said.platform])
+        }
+        config = said
     }
 
     private static func check(_ found: FoundDocument, against entry: Descriptor) throws {

@@ -95,13 +95,22 @@ public enum ImagePullProgram {
     static func perform(_ request: ImagePullRequest) throws -> Digest256 {
         let now = Clock.realtimeSeconds()
         let store = try ImageStore(request.directory, owner: NodePlaces.imageOwner)
-        let reference = try ImageReference(parsing: request.reference)
-        let book = try book(for: reference, account: request.account)
+        let puller = ImagePuller(store: store)
+        let pull: () throws -> StoredImage
+        if let found = WebDisk.parse(request.reference) {
+            let authorities = try request.account?.caPEM ?? RegistryBook.systemCACertificates()
+            let disk = try WebDisk(address: found.address, digest: found.digest, caCertificates: authorities)
+            pull = { try puller.pull(disk, named: request.reference, nowSeconds: now) }
+        } else {
+            let reference = try ImageReference(parsing: request.reference)
+            let client = RegistryClient(try book(for: reference, account: request.account))
+            pull = { try puller.pull(reference, from: client, nowSeconds: now) }
+        }
         // Room first: what nobody uses and nobody used lately goes.
         try store.collect(
             try store.plan(
                 pinned: [], inUse: Set(request.inUse), nowSeconds: now, keepSeconds: request.keepSeconds))
-        let image = try ImagePuller(store: store).pull(reference, from: RegistryClient(book), nowSeconds: now)
+        let image = try pull()
         // Its packed layers have done their work.
         let kept = Set(request.inUse + [image.digest])
         try store.collect(

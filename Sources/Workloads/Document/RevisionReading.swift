@@ -126,6 +126,11 @@ extension Revision {
     /// What single fields cannot show.
     private func checkWhole(_ reader: DocumentReader) {
         let add = reader.findings.add
+        if image.isAddress, kind != .vm {
+            add(
+                "image", image.description,
+                "an address is that of a virtual machine's disk; allowed is an image in a registry")
+        }
         if kind == .vm {
             if !permissions.isEmpty { add("permissions", nil, "a virtual machine has nothing that these would loosen") }
             if !secrets.isEmpty || !volumes.isEmpty {

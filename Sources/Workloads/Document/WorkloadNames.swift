@@ -52,21 +52,32 @@ public struct WorkloadImage: Hashable, Sendable, CustomStringConvertible {
     public let tag: String?
     /// The manifest's digest; nil only before the server has resolved the tag.
     public let digest: Digest256?
+    /// Whether it is a machine's disk at an `https` address, named by the digest of its bytes: `registry` is the host
+    /// then, and `repository` the path.
+    public let isAddress: Bool
 
     static let allowed =
         "an image with its registry, such as registry.example/team/app@sha256: and 64 lower-case hexadecimal digits"
 
     /// Makes a reference from parts that were checked before.
-    init(registry: String, repository: String, tag: String?, digest: Digest256?) {
+    init(registry: String, repository: String, tag: String?, digest: Digest256?, isAddress: Bool = false) {
+        self.isAddress = isAddress
         self.registry = registry
         self.repository = repository
         self.tag = tag
         self.digest = digest
     }
 
-    /// Reads `registry/repository[:tag][@sha256:digest]` with at least one of tag and digest; nil otherwise.
+    /// Reads `registry/repository[:tag][@sha256:digest]` with at least one of tag and digest, or
+    /// `https://host/path@sha256:digest`; nil otherwise.
     public init?(_ text: String) {
         guard text.utf8.count <= 512 else { return nil }
+        if text.hasPrefix("https://") {
+            guard let found = Self.address(text.dropFirst(8)) else { return nil }
+            self = found
+            return
+        }
+        isAddress = false
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count <= 2, let slash = parts[0].firstIndex(of: "/") else { return nil }
         let host = String(parts[0][..<slash])
@@ -90,9 +101,30 @@ public struct WorkloadImage: Hashable, Sendable, CustomStringConvertible {
         WorkloadImage(registry: registry, repository: repository, tag: tag, digest: digest)
     }
 
+    /// `host/path@sha256:digest`, without what a document's other readers could take for more than a path.
+    private static func address(_ text: Substring) -> WorkloadImage? {
+        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[1].hasPrefix("sha256:"), let digest = Digest256(hex: parts[1].dropFirst(7)),
+            let slash = parts[0].firstIndex(of: "/")
+        else { return nil }
+        let host = String(parts[0][..<slash])
+        let path = parts[0][parts[0].index(after: slash)...]
+        guard isHost(host), !path.isEmpty,
+            path.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !"\"#<>\\^`{|}".utf8.contains($0) })
+        else { return nil }
+        return WorkloadImage(
+            registry: host, repository: String(path), tag: nil, digest: digest, isAddress: true)
+    }
+
+    /// The text form without its tag: what is fetched.
+    public var untagged: String {
+        (isAddress ? "https://" : "") + "\(registry)/\(repository)" + (digest.map { "@sha256:\($0)" } ?? "")
+    }
+
     /// The text form.
     public var description: String {
-        "\(registry)/\(repository)" + (tag.map { ":\($0)" } ?? "") + (digest.map { "@sha256:\($0)" } ?? "")
+        guard !isAddress else { return untagged }
+        return "\(registry)/\(repository)" + (tag.map { ":\($0)" } ?? "") + (digest.map { "@sha256:\($0)" } ?? "")
     }
 
     private static func isHost(_ text: String) -> Bool {

@@ -1,0 +1,90 @@
+import Contract
+import Fetch
+import Images
+import Linux
+import Release
+import TestSupport
+import Testing
+
+/// A server of files that knows ranges and sends one address on to another.
+private final class FileServer {
+    private let serving: ServingProgram
+    let address: String
+
+    init(_ folder: String) throws {
+        let program = """
+            import http.server, os, sys
+            class Handler(http.server.BaseHTTPRequestHandler):
+                protocol_version = "HTTP/1.1"
+                def log_message(self, *_): pass
+                def do_HEAD(self): self.answer(False)
+                def do_GET(self): self.answer(True)
+                def answer(self, body):
+                    if self.path.startswith("/moved/"):
+                        self.send_response(302)
+                        self.send_header("Location", self.path[6:])
+                        self.send_header("Content-Length", "0")
+                        return self.end_headers()
+                    path = sys.argv[1] + self.path
+                    found = os.path.isfile(path)
+                    data = open(path, "rb").read() if found else b""
+                    wanted = self.headers.get("Range")
+                    first = int(wanted[6:].split("-")[0]) if wanted else 0
+                    self.send_response((206 if wanted else 200) if found else 404)
+                    if wanted: self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+                    self.send_header("Content-Length", str(len(data) - first))
+                    self.end_headers()
+                    if body: self.wfile.write(data[first:])
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            print("serving", server.server_port, flush=True)
+            server.serve_forever()
+            """
+        serving = try ServingProgram("/usr/bin/python3", ["-c", program, folder])
+        address = "http://127.0.0.1:\(try #require(serving.ports.first))"
+    }
+}
+
+@Suite(.ownThreads, .enabled(if: mkfsErofs != nil, "needs mkfs.erofs of erofs-utils 1.7: name it in APUS_MKFS_EROFS"))
+struct WebDiskTests {
+    private func pull(_ address: String, _ digest: Digest256, _ store: ImageStore) throws -> StoredImage {
+        let disk = try WebDisk(address: address, digest: digest, caCertificates: "", allowsPlainHTTP: true)
+        let puller = ImagePuller(
+            store: store, builder: ImageBuilder(mkfsErofs: mkfsErofs ?? ""), platform: Platform(.amd64),
+            pause: { _, _ in })
+        return try puller.pull(disk, named: "https://images.example/disk@sha256:\(digest)", nowSeconds: 1)
+    }
+
+    @Test func aDiskAtAnAddressBecomesAnImageAndGoesOnWhereItStopped() throws {
+        let scratch = try Scratch()
+        let bytes = noise(2 << 20, seed: 9)
+        try scratch.file("served/disk.qcow2", bytes)
+        let digest = Digest256(hashing: bytes)
+        let server = try FileServer(scratch.path + "/served")
+        let store = try ImageStore(scratch.path + "/store", owner: "one")
+        try scratch.file("store/one/partial/\(digest)", Array(bytes.prefix(1 << 20)))
+        let image = try pull(server.address + "/moved/disk.qcow2", digest, store)
+        #expect(image.digest == digest && image.layers.isEmpty)
+        try store.verify(image)
+        let fsck = (mkfsErofs ?? "").replacing("mkfs.erofs", with: "fsck.erofs")
+        try run(fsck, ["--extract=\(scratch.path)/out", store.files(of: image).image])
+        #expect(try Files.read(scratch.path + "/out/disk/disk.img", limitBytes: 4 << 20) == bytes)
+        // Once it is there nobody is asked.
+        #expect(try pull("http://127.0.0.1:1/gone", digest, store) == image)
+    }
+
+    @Test func otherBytesAndNoBytesAreRefused() throws {
+        let scratch = try Scratch()
+        try scratch.file("served/disk", noise(4096, seed: 1))
+        try scratch.file("served/empty", [])
+        let server = try FileServer(scratch.path + "/served")
+        let store = try ImageStore(scratch.path + "/store", owner: "one")
+        let other = Digest256(hashing: noise(4096, seed: 2))
+        for path in ["/disk", "/empty", "/missing", "/moved/moved/moved/moved/moved/moved/moved/disk"] {
+            #expect(throws: ImageError.self, "\(path)") { try pull(server.address + path, other, store) }
+        }
+        #expect(try store.images().isEmpty)
+        #expect(throws: ImageError.self) {
+            try WebDisk(address: server.address + "/disk", digest: other, caCertificates: "")
+        }
+    }
+}
