@@ -46,9 +46,14 @@ public struct NetworkPlan: Sendable, Hashable {
     /// The workload's IPv6 address, with `/127`.
     public let guestVersion6: NetworkAddress
     /// The hardware address of the node's end.
-    public var hostMAC: String { Self.mac(index, isGuest: false) }
+    public var hostMAC: String { Self.mac(index, kind: 0x6E) }
     /// The hardware address of the workload's end.
-    public var guestMAC: String { Self.mac(index, isGuest: true) }
+    public var guestMAC: String { Self.mac(index, kind: 0x77) }
+
+    /// The hardware address of a machine's side of the wire: its own is `guestMAC`, and a bridge lies between.
+    public var bridgeMAC: String { Self.mac(index, kind: 0x62) }
+    /// The interface that QEMU opens, beside the wire's end and on one bridge with it.
+    public static let tapInterface = "tap0"
 
     /// What every node's end is called like.
     public static let interfacePrefix = "apw"
@@ -78,9 +83,9 @@ public struct NetworkPlan: Sendable, Hashable {
     }
 
     /// A locally administered address (IEEE 802, section 8.2.2): 02, `apu`, and the number.
-    private static func mac(_ index: Int, isGuest: Bool) -> String {
+    private static func mac(_ index: Int, kind: UInt8) -> String {
         let bytes: [UInt8] = [
-            0x02, 0x61, 0x70, isGuest ? 0x77 : 0x6E, UInt8(truncatingIfNeeded: index >> 8),
+            0x02, 0x61, 0x70, kind, UInt8(truncatingIfNeeded: index >> 8),
             UInt8(truncatingIfNeeded: index),
         ]
         return bytes.map { [$0].lowercaseHex }.joined(separator: ":")

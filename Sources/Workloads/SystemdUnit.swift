@@ -26,7 +26,9 @@ public struct SystemdUnit: Sendable, Hashable {
     public var description: String
     /// The program and its arguments.
     public var command: [String]
-    /// What is run after the end, however it came.
+    /// What asks it to end, before its signal; empty for nothing.
+    public var stopCommand: [String]
+    /// What is run after the end, however it came; empty for nothing.
     public var cleanUp: [String]
     /// Settings, in order; a name may stand several times.
     public var properties: [UnitProperty]
@@ -77,6 +79,7 @@ public struct SystemdUnit: Sendable, Hashable {
             ?? Self.name(input.workload.name, input.revision)
         description = "Apus workload \(input.workload.name)"
         command = runtime + ["run", "--bundle", input.paths.bundle, container]
+        stopCommand = []
         cleanUp = runtime + ["delete", "--force", container]
         properties =
             [UnitProperty("Slice", Self.slice), UnitProperty("Type", "exec")] + Self.limits(revision.resources)
@@ -84,7 +87,7 @@ public struct SystemdUnit: Sendable, Hashable {
             + Self.logging(revision.resources, name: log)
     }
 
-    private static func limits(_ wanted: WorkloadResources) -> [UnitProperty] {
+    static func limits(_ wanted: WorkloadResources) -> [UnitProperty] {
         var properties = [
             UnitProperty("MemoryMax", "\(wanted.memoryBytes)"), UnitProperty("MemorySwapMax", "0"),
             UnitProperty("MemoryZSwapMax", "0"),
@@ -142,7 +145,7 @@ public struct SystemdUnit: Sendable, Hashable {
         UnitProperty("TimeoutStopSec", "10s"), UnitProperty("TimeoutStartSec", "60s"), UnitProperty("Restart", "no"),
     ]
 
-    private static func restarting(_ policy: RestartPolicy) -> [UnitProperty] {
+    static func restarting(_ policy: RestartPolicy) -> [UnitProperty] {
         guard policy.condition != .no else { return [UnitProperty("Restart", "no")] }
         // Each step doubles the wait, as `RestartPolicy` has it.
         var steps = 0
@@ -174,7 +177,7 @@ public struct SystemdUnit: Sendable, Hashable {
     }
 
     /// Lines of a log above the kept size in ten seconds are dropped by the journal before they are stored.
-    private static func logging(_ wanted: WorkloadResources, name: String) -> [UnitProperty] {
+    static func logging(_ wanted: WorkloadResources, name: String) -> [UnitProperty] {
         [
             UnitProperty("StandardInput", "null"), UnitProperty("StandardOutput", "journal"),
             UnitProperty("StandardError", "journal"), UnitProperty("SyslogIdentifier", name),
@@ -185,8 +188,11 @@ public struct SystemdUnit: Sendable, Hashable {
 
     /// The command line of `systemd-run` that starts the unit and returns at once.
     public var systemdRun: [String] {
+        // A machine's kernel arguments are a document's words: systemd puts no variable's value into them.
         ["systemd-run", "--unit=\(name)", "--description=\(description)", "--no-block", "--quiet"]
-            + properties.map { "--property=\($0)" }
-            + ["--property=ExecStopPost=-\(cleanUp.joined(separator: " "))", "--"] + command
+            + ["--expand-environment=no"] + properties.map { "--property=\($0)" }
+            + [("ExecStop", stopCommand), ("ExecStopPost", cleanUp)].filter { !$0.1.isEmpty }.map { name, words in
+                "--property=\(name)=-\(words.joined(separator: " "))"
+            } + ["--"] + command
     }
 }
