@@ -11,9 +11,14 @@ public enum AgentProgram {
     /// Runs until the process ends. Where it cannot even begin, as on a node that was never provisioned or whose files
     /// are damaged, journal and console say why, and systemd starts it again.
     public static func main() -> Never {
-        // The same program fetches images, as a process of its own with no rights.
-        if CommandLine.arguments.dropFirst().first == ImagePullProgram.argument {
-            Processes.exitNow(ImagePullProgram.main())
+        // The same program fetches images, ends machines and shows their consoles, as processes without rights.
+        switch CommandLine.arguments.dropFirst().first {
+        case ImagePullProgram.argument: Processes.exitNow(ImagePullProgram.main())
+        case MachineStopProgram.argument:
+            Processes.exitNow(MachineStopProgram.main(Array(CommandLine.arguments.dropFirst(2))))
+        case MachineConsoleProgram.argument:
+            Processes.exitNow(MachineConsoleProgram.main(Array(CommandLine.arguments.dropFirst(2))))
+        default: break
         }
         do {
             try run()

@@ -55,7 +55,7 @@ final class StreamThreads: Sendable {
             }
             let process = try streams.start(request)
             defer { process.kill() }
-            if request.kind == .exec { try feed(process, request) } else { process.closeInput() }
+            if streams.takesInput(request) { try feed(process, request) } else { process.closeInput() }
             try send(process, request)
         } catch let error as SandboxError {
             refuse(request, error.description)

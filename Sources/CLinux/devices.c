@@ -188,6 +188,26 @@ int apus_unix_send(const char *path, const void *bytes, size_t count) {
     return result;
 }
 
+int apus_unix_connect(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof address.sun_path) return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, length);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    int result = apus_set_nonblocking(fd, 0);
+    if (result < 0) {
+        close(fd);
+        return result;
+    }
+    return fd;
+}
+
 // --- Network interfaces ----------------------------------------------------------------------------------------------------
 
 static int interface_request(const char *interface, unsigned long request, struct ifreq *argument) {

@@ -14,6 +14,8 @@ struct BundleRecord: Sendable, Codable, Equatable {
     var wire: Int?
     /// Whether the node's published ports lead to it.
     var holdsPorts = false
+    /// What runs a machine's processors; nil for a container.
+    var accelerator: Accelerator?
     /// What the agent last did with its unit; nil before the first start.
     var launch: Launch?
 

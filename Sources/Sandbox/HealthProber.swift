@@ -10,6 +10,10 @@ struct HealthProber: Sendable {
     let units: any UnitManager
     /// Where the runtime keeps what runs.
     var runtimeRoot = SystemdUnit.runtimeRoot
+    /// Whether a machine is asked: from the node, as nothing but the machine itself is in its network.
+    var isMachine = false
+    /// The node's own network; nil where the agent is in it.
+    var nodeNetwork: String?
 
     /// Nil for health, otherwise what was wrong.
     func ask(_ check: HealthCheck, of key: RevisionKey, wire: NetworkPlan?, unit: UnitStatus) -> String? {
@@ -35,8 +39,8 @@ struct HealthProber: Sendable {
     }
 
     private func tcp(_ port: UInt16, _ key: RevisionKey, _ wire: NetworkPlan?, _ seconds: Int) throws -> String? {
-        try Processes.enterNetwork(try network(key, wire))
-        return Self.first(wire) { host in
+        try enter(key, wire)
+        return first(wire) { host in
             NetworkProbe.refusal(host: host, port: Int(port), timeoutSeconds: seconds).map { "port \(port): \($0)" }
         }
     }
@@ -44,8 +48,8 @@ struct HealthProber: Sendable {
     private func http(
         _ port: UInt16, _ path: String, _ key: RevisionKey, _ wire: NetworkPlan?, _ seconds: Int
     ) throws -> String? {
-        try Processes.enterNetwork(try network(key, wire))
-        return Self.first(wire) { host in
+        try enter(key, wire)
+        return first(wire) { host in
             let url = "http://\(host):\(port)\(path)"
             do {
                 let client = try HTTPClient(
@@ -66,10 +70,16 @@ struct HealthProber: Sendable {
     }
 
     /// A service listens on loopback, or only on the workload's own address.
-    private static func first(_ wire: NetworkPlan?, _ ask: (String) -> String?) -> String? {
+    private func first(_ wire: NetworkPlan?, _ ask: (String) -> String?) -> String? {
+        if isMachine { return wire.map { ask("\($0.guestVersion4)") } ?? "the machine has no network" }
         guard let refusal = ask("127.0.0.1") else { return nil }
         guard let wire else { return refusal }
         return ask("\(wire.guestVersion4)")
+    }
+
+    private func enter(_ key: RevisionKey, _ wire: NetworkPlan?) throws {
+        if !isMachine { return try Processes.enterNetwork(try network(key, wire)) }
+        if let nodeNetwork { try Processes.enterNetwork(nodeNetwork) }
     }
 
     /// The namespace of the wire, or that which the runtime made.

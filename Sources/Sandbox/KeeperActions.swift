@@ -46,7 +46,7 @@ extension KeeperCore {
         let entries = shelf.entries()
         let wanted = content.desired.map(\.workload) + Array(documents.values)
         let request = ImagePullRequest(
-            directory: effects.places.images, reference: "\(image.registry)/\(image.repository)@sha256:\(digest)",
+            directory: effects.places.images, reference: image.untagged,
             account: content.registries.first { $0.host == image.registry },
             inUse: wanted.compactMap { $0.revision.image.digest.flatMap { entries[$0]?.image.digest } })
         pulls[digest] = .running
@@ -70,59 +70,50 @@ extension KeeperCore {
                 let entry = shelf.entries()[digest], let ids = memory.ranges[key.workload.rawValue]
             else { return }
             try check(workload.revision)
-            var wire = try workload.revision.hasNetwork ? freeWire() : nil
-            try workbench.make(try order(key, workload, entry, ids, wire)) { try project($0) }
+            let job = Job(
+                key: key, workload: workload, image: entry, ids: ids, wire: try freeWire(workload), host: nil)
+            let made = try make(job)
             // A function's instances have wires of their own; this one was only to see whether all fits together.
-            if workload.revision.kind == .function { wire = nil }
+            let wire = workload.revision.kind == .function ? nil : job.wire
             do {
-                try connect(key, workload.revision, wire)
-                try BundleRecord(workload: key.workload, revision: key.revision, image: digest, wire: wire?.index)
-                    .save(in: effects.places.bundle(key))
+                try connect(key, workload.revision, wire, machineUser: made.machineUser)
+                try BundleRecord(
+                    workload: key.workload, revision: key.revision, image: digest, wire: wire?.index,
+                    accelerator: made.accelerator
+                ).save(in: effects.places.bundle(key))
             } catch {
                 if let wire {
                     releaseNames(wire)
                     try? wires.remove(wire)
                 }
-                try? workbench.remove(key)
+                try? takeAway(key, isMachine: made.accelerator != nil)
                 throw error
             }
         }
     }
 
-    func order(
-        _ key: RevisionKey, _ workload: Workload, _ entry: ImageShelf.Entry, _ ids: IDRange, _ wire: NetworkPlan?
-    ) throws -> Workbench.Order {
-        Workbench.Order(
-            workload: workload, revision: key.revision, policy: content.policy, ids: ids, wire: wire, image: entry,
-            config: try shelf.config(of: entry), secrets: content.secrets.secrets[key.workload.rawValue] ?? [:],
-            appArmorProfile: appArmorProfile, hosts: WireRules.hosts(workload, wire: wire, ends: ends()))
-    }
-
     /// What this node cannot give is refused, not left out.
     private func check(_ revision: Revision) throws {
-        switch revision.kind {
-        case .container: break
-        case .function: try checkFunction(revision)
-        case .vm:
-            throw SandboxError("this node's version runs no virtual machines", isPermanent: true)
-        }
+        if revision.kind == .function { try checkFunction(revision) }
     }
 
     /// The wire comes up with its rules, and not before.
-    func connect(_ key: RevisionKey, _ revision: Revision, _ wire: NetworkPlan?) throws {
+    func connect(
+        _ key: RevisionKey, _ revision: Revision, _ wire: NetworkPlan?, machineUser: UInt32? = nil
+    ) throws {
         guard let wire else { return }
         if !hasNetwork {
             try wires.prepareNode()
             hasNetwork = true
         }
-        try wires.make(wire)
+        try wires.make(wire, machineUser: machineUser)
         let end = WireEnd(key: key, wire: wire, revision: revision, holdsPorts: false, launchedMilliseconds: 0)
         try apply(WireRules.all(ends() + [end]))
-        try wires.raise(wire)
+        try wires.raise(wire, machineUser: machineUser)
         try serveNames(end)
     }
 
-    private func project(_ directory: String) throws -> UInt32 {
+    func project(_ directory: String) throws -> UInt32 {
         var next = memory
         guard let number = next.project(for: directory) else {
             throw SandboxError("this node has no project numbers left for another volume")
@@ -161,7 +152,10 @@ extension KeeperCore {
                 let entry = shelf.entries()[bundle.image], let ids = memory.ranges[key.workload.rawValue]
             else { throw SandboxError("what '\(key.workload)' needs to start is no longer there") }
             let wire = bundle.wire.flatMap { NetworkPlan(index: $0) }
-            let unit = try workbench.plan(try order(key, workload, entry, ids, wire)).unit
+            let unit = try unit(
+                Job(
+                    key: key, workload: workload, image: entry, ids: ids, wire: wire,
+                    host: bundle.accelerator.map { effects.machineHost().with($0) }))
             bundle.launch = BundleRecord.Launch(
                 state: .starting, sinceMilliseconds: effects.now().bootMilliseconds)
             try bundle.save(in: path)
@@ -186,7 +180,7 @@ extension KeeperCore {
             try wires.remove(wire)
             applied[wire.index] = nil
         }
-        try workbench.remove(key)
+        try takeAway(key, isMachine: bundle?.accelerator != nil)
         health[key] = nil
         failures[key] = nil
     }
@@ -239,7 +233,8 @@ extension KeeperCore {
             }
             try apply(WireRules.all(ends))
             for key in bundles.keys {
-                guard let workload = document(key), !workload.revision.links.isEmpty else { continue }
+                guard let workload = document(key), workload.revision.kind != .vm, !workload.revision.links.isEmpty
+                else { continue }
                 let isFunction = workload.revision.kind == .function
                 let wire = isFunction ? nil : ends.first { $0.key == key }?.wire
                 try workbench.update(hosts: WireRules.hosts(workload, wire: wire, ends: ends), of: key)
@@ -248,49 +243,5 @@ extension KeeperCore {
         } catch {
             tell("rules", "\(error)")
         }
-    }
-
-    // MARK: Health
-
-    /// Most questions under way at once.
-    private static let probesAtOnce = 8
-
-    func watch(
-        _ key: RevisionKey, _ check: HealthCheck, _ since: Int64, _ unit: UnitStatus, _ bundle: BundleRecord,
-        _ now: Int64
-    ) -> InstanceFacts.Health {
-        var watched =
-            health[key]
-            ?? Watched(
-                machine: HealthMachine(check, startedMilliseconds: since), sinceMilliseconds: since)
-        // systemd's times and this clock are read apart: a second is no new start.
-        if abs(watched.sinceMilliseconds - since) > 1000 {
-            watched = Watched(machine: HealthMachine(check, startedMilliseconds: since), sinceMilliseconds: since)
-        }
-        defer { health[key] = watched }
-        guard probes.count < Self.probesAtOnce, watched.machine.next(now) == .probe else {
-            return watched.machine.health
-        }
-        let prober = HealthProber(
-            places: effects.places, units: effects.units, runtimeRoot: effects.runtimeRoot)
-        let wire = bundle.wire.flatMap { NetworkPlan(index: $0) }
-        let post = effects.post
-        let started = watched.sinceMilliseconds
-        do {
-            try WorkerThread {
-                let failure = prober.ask(check, of: key, wire: wire, unit: unit)
-                post(.probed(key, sinceMilliseconds: started, failure: failure))
-            }.detach()
-            probes.insert(key)
-        } catch {
-            watched.machine.answered("\(error)", now)
-        }
-        return watched.machine.health
-    }
-
-    func probed(_ key: RevisionKey, _ since: Int64, _ failure: String?) {
-        probes.remove(key)
-        guard health[key]?.sinceMilliseconds == since else { return }
-        health[key]?.machine.answered(failure, effects.now().bootMilliseconds)
     }
 }

@@ -10,6 +10,7 @@ final class KeeperCore {
     let effects: KeeperEffects
     let store: AssignmentStore
     let workbench: Workbench
+    let machines: MachineBench
     let wires: Wires
     let shelf: ImageShelf
 
@@ -71,6 +72,7 @@ final class KeeperCore {
         self.effects = effects
         store = AssignmentStore(places: effects.places)
         workbench = Workbench(places: effects.places, mounter: effects.mounter)
+        machines = MachineBench(places: effects.places, mounter: effects.mounter)
         wires = Wires(places: effects.places, prefix: effects.networkPrefix)
         shelf = ImageShelf(path: effects.places.imageStore)
         memory = store.memory()
@@ -129,7 +131,8 @@ final class KeeperCore {
             let instances = look(bundles, units, now)
             if leaving != nil { return leave(instances, bundles, now) }
             let snapshot = snapshot(instances, bundles, now)
-            let plan = WorkloadPlanner.plan(snapshot, memory.plannerRecords)
+            var plan = WorkloadPlanner.plan(snapshot, memory.plannerRecords)
+            plan.reports = withAccelerators(plan.reports)
             try remember(plan)
             for action in plan.actions { carryOut(action, action.key.flatMap { bundles[$0] }) }
             reasons = Dictionary(
@@ -138,6 +141,7 @@ final class KeeperCore {
                 }
             ) { first, _ in first }
             tidy(plan)
+            tidyDisks()
             applyRules(BundleRecord.all(in: effects.places))
             let areFunctionsQuiet = lookAfterFunctions(plan, bundles)
             let reports = counted(plan.reports, now.bootMilliseconds)

@@ -26,6 +26,10 @@ public struct KeeperEffects: Sendable {
     public var functionPort: UInt16 = Self.standardFunctionPort
     /// Writes a line of the platform into a function's log.
     public var functionLog: @Sendable (_ function: String, _ line: String) -> Void = { FunctionJournal.write($0, $1) }
+    /// The agent's own program, which machines are asked to end by.
+    public var agentProgram = "/usr/lib/apus/apus-agent"
+    /// What the node offers machines.
+    var machineHost: @Sendable () -> MachineHost = { MachineHost.look() }
     /// Sends reports; called after every look, the same ones included.
     public var report: @Sendable (WorkloadReports) -> Void
     /// Tells people something.

@@ -12,6 +12,8 @@ struct KeeperMemory: Sendable, Codable, Equatable {
     var ranges: [String: IDRange] = [:]
     /// The project of each directory with a quota, by its path below the volumes' or roots' directory.
     var projects: [String: UInt32] = [:]
+    /// The number of each machine's wire: its disk remembers the addresses that it was first given.
+    var machineWires: [String: Int]?
     /// The workloads that ran when something last changed: after a restart they are to run again.
     var running: Set<WorkloadName> = []
 

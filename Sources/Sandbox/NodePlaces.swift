@@ -30,6 +30,7 @@ public struct NodePlaces: Sendable, Hashable {
     var documents: String { state + "/workload-documents" }
     var volumes: String { state + "/volumes" }
     var roots: String { state + "/roots" }
+    var machines: String { state + "/machines" }
     var bundles: String { run + "/bundles" }
     var secretFiles: String { run + "/secrets" }
     /// Roots and networks of functions' instances.

@@ -44,7 +44,10 @@ struct Wires: Sendable {
         """
 
     /// Makes a namespace and its wire, down; over what is left of an earlier one.
-    func make(_ wire: NetworkPlan) throws {
+    ///
+    /// - Parameter machineUser: whose machine is behind a bridge at the wire's end; nil for a container, which has the
+    ///   wire's end itself.
+    func make(_ wire: NetworkPlan, machineUser: UInt32? = nil) throws {
         try remove(wire)
         let namespace = places.namespace(wire)
         try Files.makeDirectory(places.namespaces, mode: 0o711)
@@ -54,13 +57,13 @@ struct Wires: Sendable {
             ["ip", "-batch", "-"],
             input: """
                 link add \(wire.hostInterface) address \(wire.hostMAC) type veth peer name \(wire.guestInterface) \
-                address \(wire.guestMAC) netns \(namespace)
+                address \(machineUser == nil ? wire.guestMAC : wire.bridgeMAC) netns \(namespace)
 
                 """)
     }
 
     /// Brings a wire up; its rules stand.
-    func raise(_ wire: NetworkPlan) throws {
+    func raise(_ wire: NetworkPlan, machineUser: UInt32? = nil) throws {
         try run(
             ["ip", "-batch", "-"],
             input: """
@@ -71,6 +74,7 @@ struct Wires: Sendable {
                 neigh replace \(wire.guestVersion6) dev \(wire.hostInterface) lladdr \(wire.guestMAC) nud permanent
 
                 """)
+        if let machineUser { return try bridge(wire, user: machineUser) }
         let guest = wire.guestInterface
         let settings = NetworkPlan.settings.sorted { $0.key < $1.key }.map { name, value in
             "[ ! -e /proc/sys/\(name) ] || echo '\(value)' >/proc/sys/\(name)"
@@ -86,6 +90,35 @@ struct Wires: Sendable {
             route add default via \(wire.hostVersion6)
             """
         let script = settings.joined(separator: "\n") + "\nip -batch - <<'END'\n\(batch)\nEND\n"
+        try run(["nsenter", "--net=\(places.namespace(wire))", "/bin/sh", "-ec", script])
+    }
+
+    /// Puts a machine behind a wire: the interface that QEMU opens, which belongs to the machine's user, and the wire's
+    /// end are the ports of a bridge without an address. Nothing in the namespace answers the machine, and the bridge
+    /// learns no addresses: with two ports there is one way, and a machine that makes addresses up fills no table.
+    private func bridge(_ wire: NetworkPlan, user: UInt32) throws {
+        let tap = NetworkPlan.tapInterface
+        let batch = """
+            tuntap add dev \(tap) mode tap user \(user)
+            link add bridge type bridge stp_state 0 mcast_snooping 0
+            link set \(wire.guestInterface) master bridge
+            link set \(tap) master bridge
+            link set \(wire.guestInterface) type bridge_slave learning off
+            link set \(tap) type bridge_slave learning off
+            link set \(wire.guestInterface) up
+            link set \(tap) up
+            link set bridge up
+            """
+        let script = """
+            for setting in all default; do
+                name=/proc/sys/net/ipv6/conf/$setting/disable_ipv6
+                [ ! -e $name ] || echo 1 >$name
+            done
+            ip -batch - <<'END'
+            \(batch)
+            END
+
+            """
         try run(["nsenter", "--net=\(places.namespace(wire))", "/bin/sh", "-ec", script])
     }
 

@@ -42,7 +42,7 @@ struct Workbench: Sendable {
             try Files.setMode(directory, to: 0o711)
         }
         do {
-            try mounter.mount(order.image.image, folder: order.image.folder, on: bundle + "/image", use: use(key))
+            try mounter.mount(order.image.image, folder: order.image.folder, on: bundle + "/image", use: Self.use(key))
             try Mounts.mapped(
                 bundle + "/image", on: bundle + "/lower", firstID: order.ids.first, count: IDRange.count)
             let plan = try plan(order)
@@ -193,7 +193,7 @@ struct Workbench: Sendable {
         if Files.exists(bundle) {
             let volumes = (try? Files.list(bundle + "/volumes").map { bundle + "/volumes/" + $0 }) ?? []
             for path in volumes + ["rootfs", "lower"].map({ bundle + "/" + $0 }) { try unmount(path) }
-            try mounter.unmount(bundle + "/image", use: use(key))
+            try mounter.unmount(bundle + "/image", use: Self.use(key))
             try unmount(bundle + "/upper")
             for path in volumes + ["rootfs", "lower", "image", "upper"].map({ bundle + "/" + $0 })
             where Mounts.isMounted(path) {
@@ -213,7 +213,7 @@ struct Workbench: Sendable {
     }
 
     /// Names a revision's device: short, and no two revisions' the same.
-    private func use(_ key: RevisionKey) -> String {
+    static func use(_ key: RevisionKey) -> String {
         Array(SHA256.digest(Array("\(key.workload)@\(key.revision)".utf8)).prefix(16)).lowercaseHex
     }
 }

@@ -9,15 +9,27 @@ public struct WorkloadStreams: Sendable {
     /// Makes it over a node's effects.
     public init(_ effects: KeeperEffects) { self.effects = effects }
 
-    /// Starts the program whose output is the stream's. `attach` shows what the workload writes from now on: its
-    /// standard input is empty.
+    /// Whether the operator's input goes anywhere: to a command, or to a machine's console.
+    public func takesInput(_ request: StreamRequest) -> Bool {
+        switch request.kind {
+        case .logs: false
+        case .exec: true
+        case .attach: WorkloadName(request.workload).flatMap { try? running($0) }?.bundle.accelerator != nil
+        }
+    }
+
+    /// Starts the program whose output is the stream's. `attach` is a machine's serial console; of a container, whose
+    /// standard input is empty, it shows what it writes from now on.
     public func start(_ request: StreamRequest) throws -> PipedProcess {
         guard let name = WorkloadName(request.workload) else {
             throw SandboxError("'\(Text.clean(request.workload))' is no workload's name")
         }
         switch request.kind {
         case .logs: return try logs(name, lines: request.tail, follows: request.follow)
-        case .attach: return try logs(name, lines: 0, follows: true)
+        case .attach:
+            // What does not run yet shows what it writes once it does.
+            if let found = try? running(name), found.bundle.accelerator != nil { return try console(found) }
+            return try logs(name, lines: 0, follows: true)
         case .exec: return try exec(name, request.command ?? [], tty: request.tty)
         }
     }
@@ -73,9 +85,14 @@ public struct WorkloadStreams: Sendable {
         guard !words.isEmpty, words.count <= StreamLimit.commandWords, bytes <= StreamLimit.command,
             !words.contains(where: { $0.utf8.contains(0) })
         else { throw SandboxError("a command has 1 to \(StreamLimit.commandWords) words without zero bytes") }
-        let (key, unit) = try running(name)
+        let (bundle, unit) = try running(name)
+        guard bundle.accelerator == nil else {
+            throw SandboxError(
+                "'\(name)' is a virtual machine, in which the node runs nothing: use 'apus workload attach \(name)' for "
+                    + "its console, or its own services")
+        }
         let command = try Entering.words(
-            words, bundle: effects.places.bundle(key), name: effects.places.name(key),
+            words, bundle: effects.places.bundle(bundle.key), name: effects.places.name(bundle.key),
             runtimeRoot: effects.runtimeRoot, isTerminal: tty)
         return try PipedProcess(
             "/usr/bin/env", effects.units.inside(unit, tty ? Self.withTerminal(command) : command),
@@ -83,7 +100,7 @@ public struct WorkloadStreams: Sendable {
     }
 
     /// The revision that runs; the one with the published ports where two do.
-    private func running(_ name: WorkloadName) throws -> (RevisionKey, UnitStatus) {
+    private func running(_ name: WorkloadName) throws -> (bundle: BundleRecord, unit: UnitStatus) {
         let units = Dictionary(try effects.units.units().map { ($0.name, $0) }) { first, _ in first }
         let bundles = BundleRecord.all(in: effects.places).values.filter { $0.workload == name }.sorted { one, two in
             (one.holdsPorts ? 1 : 0, one.launch?.sinceMilliseconds ?? 0)
@@ -91,9 +108,22 @@ public struct WorkloadStreams: Sendable {
         }
         for bundle in bundles {
             let unit = units[SystemdUnit.name(bundle.workload, bundle.revision)]
-            if let unit, unit.activeState == "active" { return (bundle.key, unit) }
+            if let unit, unit.activeState == "active" { return (bundle, unit) }
         }
         throw SandboxError("'\(name)' does not run on this node")
+    }
+
+    /// A machine's console, within the machine's limits and as its user.
+    private func console(_ found: (bundle: BundleRecord, unit: UnitStatus)) throws -> PipedProcess {
+        let key = found.bundle.key
+        let memory = AssignmentStore(places: effects.places).memory()
+        guard let ids = memory.ranges[key.workload.rawValue] else {
+            throw SandboxError("this node does not know whose '\(key.workload)' is")
+        }
+        let words = MachineConsoleProgram.words(
+            agent: effects.agentProgram, paths: MachinePaths(bundle: effects.places.bundle(key)),
+            user: ids.outer(MachinePlan.innerUser))
+        return try PipedProcess("/usr/bin/env", effects.units.inside(found.unit, words))
     }
 
     /// A terminal between, by `script(1)`, which takes a line for a shell.

@@ -35,7 +35,9 @@ final class TestNode {
         try #require(made.status == 0, "\(made.output)")
     }
 
-    func start(bootID: String, fetcher: BusyboxFetcher = BusyboxFetcher()) throws -> WorkloadKeeper {
+    func start(
+        bootID: String, fetcher: any ImageFetcher = BusyboxFetcher(), machineHost: MachineHost? = nil
+    ) throws -> WorkloadKeeper {
         let reports = reports
         var effects = KeeperEffects(
             places: places, units: units, fetcher: fetcher, mounter: PlainImages(),
@@ -43,6 +45,7 @@ final class TestNode {
             runtimeRoot: places.run + "/crun", loadProfile: { nil },
             report: { reports.post($0) }, tell: { _ in })
         effects.serverFiles = [serverFile]
+        if let machineHost { effects.machineHost = { machineHost } }
         self.effects = effects
         let keeper = try WorkloadKeeper(effects, bootID: bootID)
         try keeper.start()

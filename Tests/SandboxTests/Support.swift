@@ -141,6 +141,7 @@ final class ProcessUnits: UnitManager {
     private struct Running {
         var status: UnitStatus
         var process: Int32
+        var stopCommand: [String] = []
     }
 
     private let running = Mutex<[String: Running]>([:])
@@ -157,6 +158,12 @@ final class ProcessUnits: UnitManager {
     private static let wrapper = [
         "unshare", "--mount", "--propagation", "private", "sh", "-c",
         #"mount -t cgroup2 none /sys/fs/cgroup && exec "$@""#, "sh",
+    ]
+
+    /// The mode that udev's own rules give this device; where tests run, nobody may have.
+    private static let openTap = [
+        "sh", "-c",
+        #"mount -t tmpfs -o dev none /dev/net && mknod -m 666 /dev/net/tun c 10 200 && exec "$@""#, "sh",
     ]
 
     func units() throws -> [UnitStatus] {
@@ -187,19 +194,32 @@ final class ProcessUnits: UnitManager {
         let words = unit.command.map { $0 == SystemdUnit.runtimeRoot ? runtimeRoot : $0 }
         let log = try OwnedDescriptor(
             opening: "\(logs)/\(unit.name)", [.write, .create, .append], mode: 0o600)
+        let network = unit.properties.first { $0.name == "NetworkNamespacePath" }
         let process = try Processes.spawn(
-            "/usr/bin/env", Self.wrapper + words, output: log.rawValue, error: log.rawValue)
+            "/usr/bin/env",
+            (network.map { ["nsenter", "--net=\($0.value)"] } ?? []) + Self.wrapper
+                + (network == nil ? [] : Self.openTap) + words, output: log.rawValue, error: log.rawValue)
         starts.withLock { $0.append(unit.name) }
         let now = UInt64(Clock.monotonicMilliseconds()) * 1000
         running.withLock {
             $0[unit.name] = Running(
                 status: UnitStatus(
                     name: unit.name, activeState: "active", subState: "running", activeSinceMicroseconds: now,
-                    changedMicroseconds: now, mainProcess: process), process: process)
+                    changedMicroseconds: now, mainProcess: process), process: process,
+                stopCommand: unit.stopCommand)
         }
     }
 
-    func stop(_ name: String, graceMilliseconds: Int64) throws { try send(SIGTERM, to: name) }
+    func stop(_ name: String, graceMilliseconds: Int64) throws {
+        guard let words = running.withLock({ $0[name]?.stopCommand }), let grace = words.last.flatMap({ Int64($0) })
+        else { return try send(SIGTERM, to: name) }
+        // The agent's program for it, in this process.
+        let monitor = words[words.count - 2]
+        try WorkerThread {
+            _ = MachineStopProgram.ended(monitor: monitor, withinMilliseconds: grace)
+            try? self.send(SIGTERM, to: name)
+        }.detach()
+    }
     func kill(_ name: String) throws { try send(SIGKILL, to: name) }
     func setFrozen(_ name: String, _ isFrozen: Bool) throws {
         throw SandboxError("a child process without a control group of its own cannot be frozen")

@@ -188,6 +188,8 @@ int apus_uevent_open(int receiveBufferBytes);
 int64_t apus_uevent_receive(int fd, void *buffer, size_t count);
 // A datagram to a UNIX socket; a leading '@' names the abstract namespace (sd_notify(3)).
 int apus_unix_send(const char *path, const void *bytes, size_t count);
+// A stream connected to a UNIX socket at a path; -EAGAIN where it takes no more at the moment.
+int apus_unix_connect(const char *path);
 
 // --- Network interfaces ------------------------------------------------------------------------------------------------
 // ethtool's permanent hardware address (ETHTOOL_GPERMADDR); 6 bytes, or -errno.

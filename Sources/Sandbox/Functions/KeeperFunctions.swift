@@ -79,7 +79,7 @@ extension KeeperCore {
         functionRestarts[key] = desired.restarts
         host.serve(
             FunctionOrder(
-                order: try order(key, workload, entry, ids, nil), needsWire: workload.revision.hasNetwork))
+                order: try containerOrder(Job(key: key, workload: workload, image: entry, ids: ids)), needsWire: workload.revision.hasNetwork))
     }
 
     private func startHost() throws -> FunctionHost {
@@ -108,15 +108,6 @@ extension KeeperCore {
     }
 
     // MARK: Wires of instances
-
-    /// A wire that nothing has.
-    func freeWire() throws -> NetworkPlan {
-        let taken = BundleRecord.all(in: effects.places).values.compactMap(\.wire) + functionWires.values.map(\.index)
-        guard let wire = WireRules.freeIndex(Set(taken)) else {
-            throw SandboxError("this node has no addresses left for a workload")
-        }
-        return wire
-    }
 
     /// Makes a wire for an instance, with its rules.
     func wireInstance(_ key: InstanceKey) {

@@ -22,26 +22,31 @@ public struct MachineSeed: Sendable, Hashable {
             DocumentValue.object([
                 "instance-id": .string("\(input.workload.name)-\(image)"), "local-hostname": .string(name),
             ]).json + [0x0A]
-        networkConfig = input.wire.map { Self.network($0).json + [0x0A] } ?? []
+        networkConfig =
+            input.wire.map { wire in
+                let names = EgressSets(wire: wire, egress: input.workload.revision.egress)
+                return Self.network(wire, asksForNames: names.hasNames).json + [0x0A]
+            } ?? []
         userData = Array((input.settings.userData ?? Self.noUserData).utf8)
     }
 
     /// The wire's addresses by the card's hardware address (cloud-init, "Networking config Version 2").
-    private static func network(_ wire: NetworkPlan) -> DocumentValue {
-        .object([
-            "version": .integer(2),
-            "ethernets": .object([
-                "wire": .object([
-                    "match": .object(["macaddress": .string(wire.guestMAC)]),
-                    "dhcp4": .bool(false), "dhcp6": .bool(false), "accept-ra": .bool(false),
-                    "addresses": .array([.string("\(wire.guestVersion4)/31"), .string("\(wire.guestVersion6)/127")]),
-                    "routes": .array([
-                        .object(["to": .string("0.0.0.0/0"), "via": .string("\(wire.hostVersion4)")]),
-                        .object(["to": .string("::/0"), "via": .string("\(wire.hostVersion6)")]),
-                    ]),
-                ])
+    ///
+    /// - Parameter asksForNames: whether the wire's resolver answers it.
+    private static func network(_ wire: NetworkPlan, asksForNames: Bool) -> DocumentValue {
+        var card: [String: DocumentValue] = [
+            "match": .object(["macaddress": .string(wire.guestMAC)]),
+            "dhcp4": .bool(false), "dhcp6": .bool(false), "accept-ra": .bool(false),
+            "addresses": .array([.string("\(wire.guestVersion4)/31"), .string("\(wire.guestVersion6)/127")]),
+            "routes": .array([
+                .object(["to": .string("0.0.0.0/0"), "via": .string("\(wire.hostVersion4)")]),
+                .object(["to": .string("::/0"), "via": .string("\(wire.hostVersion6)")]),
             ]),
-        ])
+        ]
+        if asksForNames {
+            card["nameservers"] = .object(["addresses": .array([.string("\(wire.hostVersion4)")])])
+        }
+        return .object(["version": .integer(2), "ethernets": .object(["wire": .object(card)])])
     }
 
     /// The files of the volume.
