@@ -65,6 +65,11 @@ enum Machines {
         #expect(Self.value(micro.qemu, after: "-append") == "a=b,c quiet")
         #expect(Self.value(micro.qemu, after: "-kernel")?.hasSuffix("/files/boot/vmlinuz") == true)
         #expect(!micro.qemu.contains { $0.contains("-pci") } && !micro.hasVariables)
+        // No timer of a microvm's would tell a kernel how fast its processor's clock is.
+        let slow = try MachinePlan(try Machines.input(host: MachineHost(accelerator: .tcg), wire: true))
+        #expect(Self.value(slow.qemu, after: "-machine") == "q35,smm=off,vmport=off")
+        #expect(Self.value(slow.qemu, after: "-kernel")?.hasSuffix("/files/boot/vmlinuz") == true)
+        #expect(slow.qemu.contains { $0.hasPrefix("virtio-net-pci,") } && !slow.qemu.contains { $0.contains("mmio") })
         let uefi = try MachinePlan(try Machines.input(vm: "", parts: Machines.qcow2))
         #expect(Self.value(uefi.qemu, after: "-machine")?.hasPrefix("q35,") == true)
         #expect(!uefi.qemu.contains("-kernel") && uefi.hasVariables && uefi.diskBytes == 1 << 30)

@@ -81,7 +81,7 @@ public struct MachineSettings: Sendable, Hashable {
     public enum Firmware: String, Sendable, Hashable, CaseIterable {
         /// From its disk by UEFI, on a `q35` machine.
         case uefi
-        /// From a kernel and an initramfs in its image, on a `microvm` machine.
+        /// From a kernel and an initramfs in its image, on a `microvm` machine where there is KVM, else on `q35`.
         case kernel
     }
 
