@@ -79,7 +79,8 @@ extension KeeperCore {
         functionRestarts[key] = desired.restarts
         host.serve(
             FunctionOrder(
-                order: try containerOrder(Job(key: key, workload: workload, image: entry, ids: ids)), needsWire: workload.revision.hasNetwork))
+                order: try containerOrder(Job(key: key, workload: workload, image: entry, ids: ids)),
+                needsWire: workload.revision.hasNetwork))
     }
 
     private func startHost() throws -> FunctionHost {
