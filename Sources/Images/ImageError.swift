@@ -58,6 +58,14 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether the image itself is at fault, so that whoever fetches it again finds the same.
+    public var isRefusal: Bool {
+        switch self {
+        case .document, .noPlatform, .layer: true
+        default: false
+        }
+    }
+
     /// Whether the same pull may succeed later without anybody doing something about it.
     public var isTransient: Bool { if case .transfer(let error) = self { error.isTransient } else { false } }
 }

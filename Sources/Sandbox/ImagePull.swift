@@ -44,17 +44,20 @@ public struct ImagePullResult: Sendable, Codable, Equatable {
     public var digest: Digest256?
     /// Why it could not be had, as a sentence.
     public var failure: String?
+    /// Whether the image itself is at fault, so that fetching it again is of no use.
+    public var isRefused: Bool
 
     /// Makes a result.
-    public init(digest: Digest256? = nil, failure: String? = nil) {
+    public init(digest: Digest256? = nil, failure: String? = nil, isRefused: Bool = false) {
         self.digest = digest
         self.failure = failure
+        self.isRefused = isRefused
     }
 }
 
 /// Fetches an image into the store; blocks its thread.
 public protocol ImageFetcher: Sendable {
-    /// Fetches, or throws why not.
+    /// Fetches, or throws why not; a `SandboxError` that is permanent where the image itself is at fault.
     func fetch(_ request: ImagePullRequest) throws
 }
 
@@ -73,6 +76,7 @@ public enum ImagePullProgram {
             result.digest = try perform(try Wire.decode(ImagePullRequest.self, from: try input()))
         } catch {
             result.failure = String("\(error)".prefix(WorkloadWireLimit.reason))
+            result.isRefused = (error as? ImageError)?.isRefusal ?? false
         }
         guard let bytes = try? Wire.encode(result) else { return 1 }
         // Who started it is gone where this fails: ignoring.
@@ -171,7 +175,10 @@ public struct SystemdFetcher: ImageFetcher {
         guard let result = try? Wire.decode(ImagePullResult.self, from: outcome.output) else {
             throw SandboxError("fetching \(outcome.summary)")
         }
-        if let failure = result.failure { throw SandboxError(Text.clean(failure, limit: WorkloadWireLimit.reason)) }
+        if let failure = result.failure {
+            throw SandboxError(
+                Text.clean(failure, limit: WorkloadWireLimit.reason), isPermanent: result.isRefused)
+        }
         guard outcome.succeeded else { throw SandboxError("fetching \(outcome.summary)") }
     }
 

@@ -41,25 +41,47 @@ extension KeeperCore {
 
     // MARK: Images
 
+    /// One after the other: the store is one program's at a time, and so are the memory and the line that it takes.
     private func pull(_ image: WorkloadImage) throws {
-        guard let digest = image.digest, pulls[digest] != .running else { return }
+        guard let digest = image.digest, pulls[digest] != .running, pulls[digest] != .queued else { return }
+        pulls[digest] = .queued
+        queuedPulls.append(image)
+        try fetchNext()
+    }
+
+    /// Begins with the first image in the queue that is still wanted, where none is being fetched.
+    func fetchNext() throws {
+        while !pulls.values.contains(.running), !queuedPulls.isEmpty {
+            let image = queuedPulls.removeFirst()
+            guard let digest = image.digest else { continue }
+            let wanted = (content.desired.map(\.workload) + Array(documents.values)).map(\.revision.image)
+            guard wanted.contains(where: { $0.digest == digest }) else {
+                pulls[digest] = nil
+                continue
+            }
+            try fetch(image, digest, wanted)
+        }
+    }
+
+    private func fetch(_ image: WorkloadImage, _ digest: Digest256, _ wanted: [WorkloadImage]) throws {
         let entries = shelf.entries()
-        let wanted = content.desired.map(\.workload) + Array(documents.values)
         let request = ImagePullRequest(
             directory: effects.places.images, reference: image.untagged,
             account: content.registries.first { $0.host == image.registry },
-            inUse: wanted.compactMap { $0.revision.image.digest.flatMap { entries[$0]?.image.digest } })
-        pulls[digest] = .running
+            inUse: wanted.compactMap { $0.digest.flatMap { entries[$0]?.image.digest } })
         let fetcher = effects.fetcher
         let post = effects.post
+        pulls[digest] = nil
         try WorkerThread {
             do {
                 try fetcher.fetch(request)
-                post(.pulled(digest, failure: nil))
+                post(.pulled(digest, nil))
             } catch {
-                post(.pulled(digest, failure: "\(error)"))
+                let isRefused = (error as? SandboxError)?.isPermanent ?? false
+                post(.pulled(digest, isRefused ? .refused("\(error)") : .failed("\(error)")))
             }
         }.detach()
+        pulls[digest] = .running
     }
 
     // MARK: Making ready

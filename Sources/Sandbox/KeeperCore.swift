@@ -21,6 +21,8 @@ final class KeeperCore {
     var expected: Set<WorkloadName> = []
 
     var pulls: [Digest256: PullFacts] = [:]
+    /// Images that wait until another one has been fetched, the next one first.
+    var queuedPulls: [WorkloadImage] = []
     var health: [RevisionKey: Watched] = [:]
     var failures: [RevisionKey: Failures] = [:]
     /// The rules that stand, by wire.

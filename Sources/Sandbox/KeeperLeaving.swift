@@ -57,8 +57,24 @@ extension KeeperCore {
         }
     }
 
-    func pulled(_ digest: Digest256, _ failure: String?) {
-        pulls[digest] = failure.map { .failed(Text.clean($0, limit: WorkloadWireLimit.reason)) }
-        if let failure { tell("pull-\(digest)", "image sha256:\(digest): \(failure)") }
+    /// How fetching an image ended; nil where the store has it now.
+    func pulled(_ digest: Digest256, _ failure: PullFacts?) {
+        pulls[digest] = nil
+        switch failure {
+        case .failed(let reason):
+            let sentence = Text.clean(reason, limit: WorkloadWireLimit.reason)
+            pulls[digest] = .failed(sentence)
+            tell("pull-\(digest)", "image sha256:\(digest): \(sentence)")
+        case .refused(let reason):
+            let sentence = Text.clean(reason, limit: WorkloadWireLimit.reason)
+            pulls[digest] = .refused(sentence)
+            tell("pull-\(digest)", "image sha256:\(digest) cannot be used: \(sentence)")
+        case .queued, .running, nil: break
+        }
+        do {
+            try fetchNext()
+        } catch {
+            tell("pull", "\(error)")
+        }
     }
 }

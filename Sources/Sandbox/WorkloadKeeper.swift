@@ -6,7 +6,7 @@ public import Workloads
 /// What the keeper's thread is told.
 enum KeeperMessage: Sendable {
     case assigned(WorkloadAssignment)
-    case pulled(Digest256, failure: String?)
+    case pulled(Digest256, PullFacts?)
     case probed(RevisionKey, sinceMilliseconds: Int64, failure: String?)
     /// An instance of a function is to have a wire.
     case wireWanted(InstanceKey)

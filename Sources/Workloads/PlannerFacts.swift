@@ -73,10 +73,14 @@ public struct InstanceFacts: Sendable, Hashable {
 
 /// How fetching an image goes.
 public enum PullFacts: Sendable, Hashable {
+    /// It waits until another image has been fetched.
+    case queued
     /// It is being fetched.
     case running
     /// The last attempt failed, and why.
     case failed(String)
+    /// What is in it is not accepted, and why: another attempt would end in the same way.
+    case refused(String)
 }
 
 /// All that the planner looks at.

@@ -243,7 +243,7 @@ struct WorkloadStep {
     ) {
         if let blocked { return say(.failed, blocked) }
         guard let digest = document.revision.image.digest else { return say(.failed, "its image has no digest") }
-        if !now.images.contains(digest) { return pull(document.revision.image, digest) }
+        if !now.images.contains(digest) { return pull(key, document.revision.image, digest) }
         if key.revision == desired?.revision { memory.pulls = WorkloadRecord.Attempts() }
         if !now.prepared.contains(key) {
             if let full = now.diskFull { return say(.waiting, full) }
@@ -274,11 +274,18 @@ struct WorkloadStep {
         say(.running, "")
     }
 
-    private mutating func pull(_ image: WorkloadImage, _ digest: Digest256) {
-        if case .running = now.pulls[digest] { return say(.pulling, "") }
-        if let full = now.diskFull { return say(.waiting, full) }
+    private mutating func pull(_ key: RevisionKey, _ image: WorkloadImage, _ digest: Digest256) {
         var reason = ""
-        if case .failed(let failure) = now.pulls[digest] { reason = "the image could not be fetched: \(failure)" }
+        switch now.pulls[digest] {
+        case .running: return say(.pulling, "")
+        case .queued: return say(.pulling, "another image is fetched first")
+        case .refused(let refusal):
+            reason = "the image cannot be used: \(refusal)"
+            return key.revision == memory.proven ? say(.failed, reason) : fail(key, reason)
+        case .failed(let failure): reason = "the image could not be fetched: \(failure)"
+        case nil: break
+        }
+        if let full = now.diskFull { return say(.waiting, full) }
         if memory.pulls.isDue(now.nowMilliseconds) {
             memory.pulls.begin(now.nowMilliseconds, delay: 5000, maximum: WorkloadPlanner.pullWaitMilliseconds)
             actions.append(.pull(image))

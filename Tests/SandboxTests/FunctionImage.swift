@@ -16,30 +16,19 @@ struct RuntimeImage: ImageFetcher {
     var more = ""
     var entrypoint = ["/var/runtime/bootstrap"]
 
-    /// The bootstrap of "Tutorial: Building a custom runtime" in Lambda's developer guide, as it stands there.
-    static let tutorial = #"""
-        #!/bin/sh
-
+    /// A bootstrap as Lambda's developer guide describes one ("Building a custom runtime"): it loads the handler's file,
+    /// asks for a call, runs the handler's function and sends what that wrote.
+    static let shell = #"""
+        #!/bin/bash
         set -euo pipefail
-
-        # Initialization - load function handler
-        source $LAMBDA_TASK_ROOT/"$(echo $_HANDLER | cut -d. -f1).sh"
-
-        # Processing
-        while true
-        do
-          HEADERS="$(mktemp)"
-          # Get an event. The HTTP request will block until one is received
-          EVENT_DATA=$(curl -sS -LD "$HEADERS" "http://${AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation/next")
-
-          # Extract request ID by scraping response headers received above
-          REQUEST_ID=$(grep -Fi Lambda-Runtime-Aws-Request-Id "$HEADERS" | tr -d '[:space:]' | cut -d: -f2)
-
-          # Run the handler function from the script
-          RESPONSE=$($(echo "$_HANDLER" | cut -d. -f2) "$EVENT_DATA")
-
-          # Send the response
-          curl "http://${AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation/$REQUEST_ID/response"  -d "$RESPONSE"
+        api="http://${AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation"
+        . "$LAMBDA_TASK_ROOT/${_HANDLER%%.*}.sh"
+        while :; do
+          head=$(mktemp)
+          event=$(curl -sSL -D "$head" "$api/next")
+          id=$(sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: *\([^[:space:]]*\).*/\1/p' "$head")
+          answer=$("${_HANDLER#*.}" "$event")
+          curl -sS -d "$answer" "$api/$id/response"
         done
 
         """#
@@ -117,7 +106,7 @@ struct RuntimeImage: ImageFetcher {
         try Files.makeDirectory(folder)
         try Files.makeDirectory(folder + "/scripts")
         for (name, text) in [
-            ("bootstrap", Self.tutorial), ("function.sh", Self.handler), ("streamer", Self.streamer),
+            ("bootstrap", Self.shell), ("function.sh", Self.handler), ("streamer", Self.streamer),
         ] { try Files.writeDurably(Array(text.utf8), to: "\(folder)/scripts/\(name)", mode: 0o755) }
         let script = """
             set -e

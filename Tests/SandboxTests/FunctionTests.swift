@@ -17,7 +17,7 @@ struct Functions {
         #", "function": {"handler": "function.handler", \#(more)}"#
     }
 
-    /// The tutorial's bootstrap from its first call to its end.
+    /// A bootstrap in shell from its first call to its end.
     @Test func anUnmodifiedBootstrapIsStartedKeptFrozenThawedAndTakenAwayWhole() throws {
         let node = try FunctionNode()
         try node.run(["web": Self.settings(#""url": "/web", "timeout": "60s", "concurrency": 1"#)])

@@ -181,13 +181,40 @@ struct Keeping {
             report: { _ in }, tell: { _ in })
         let core = try KeeperCore(effects, bootID: "two")
         _ = core.step()
-        core.pulled(try #require(Digest256(hex: Fixture.imageDigest)), "the registry is away")
+        core.pulled(try #require(Digest256(hex: Fixture.imageDigest)), .failed("the registry is away"))
         _ = core.step()
         #expect(core.missing()[workload.name]?.contains("the registry is away") == true, "\(core.missing())")
         // What an operator stopped is not awaited.
         try core.accept(
             WorkloadAssignment(generation: 2, workloads: [try Fixture.assigned(workload, isStopped: true)]))
         #expect(core.missing().isEmpty)
+    }
+
+    @Test func imagesAreFetchedOneAfterTheOtherAndWhatIsRefusedDoesNotHoldUpTheNext() throws {
+        let scratch = try MountScratch()
+        let places = NodePlaces(state: scratch.path + "/state", images: scratch.path + "/images", run: scratch.path)
+        let turnstile = Turnstile()
+        let mailbox = try Mailbox<KeeperMessage>(limit: 64)
+        var effects = KeeperEffects(
+            places: places, units: ProcessUnits(runtimeRoot: scratch.path, logs: scratch.path), fetcher: turnstile,
+            mounter: PlainImages(), loadProfile: { nil }, report: { _ in }, tell: { _ in })
+        effects.post = { mailbox.post($0) }
+        let core = try KeeperCore(effects, bootID: "one")
+        let digests = ["a", "b", "c", "d"].map { String(repeating: $0 + "1", count: 32) }
+        let workloads = try digests.enumerated().map { number, digest in
+            try Workload(
+                parsing: Array(#"{"name": "w\#(number)", "image": "registry.example/app@sha256:\#(digest)"}"#.utf8))
+        }
+        try core.accept(try Self.assignment(1, workloads))
+        _ = core.step()
+        for _ in digests {
+            for case .pulled(let digest, let failure) in mailbox.take(waitingMilliseconds: 20_000) {
+                core.pulled(digest, failure)
+            }
+        }
+        #expect(turnstile.seen.withLock { $0.most } == 1)
+        #expect(turnstile.seen.withLock { $0.references.count } == digests.count)
+        #expect(core.pulls.values.allSatisfy { $0 == .refused("it is a picture of a cat") })
     }
 
     @Test func whatAKernelOrServerLacksIsAClearReasonAndNoCrash() throws {
@@ -285,5 +312,21 @@ struct Keeping {
         keeper.assign(try Self.assignment(2, [try Fixture.workload("web", Self.server + closed)]))
         let report = try node.wait("web") { $0.reason.contains("port 9") }
         #expect(report.phase == .failed || report.phase == .running)
+    }
+}
+
+/// Refuses every image, and counts how many are fetched at once.
+private final class Turnstile: ImageFetcher {
+    let seen = Mutex<(now: Int, most: Int, references: Set<String>)>((0, 0, []))
+
+    func fetch(_ request: ImagePullRequest) throws {
+        seen.withLock { seen in
+            seen.now += 1
+            seen.most = max(seen.most, seen.now)
+            seen.references.insert(request.reference)
+        }
+        Clock.pause(milliseconds: 50)
+        seen.withLock { $0.now -= 1 }
+        throw SandboxError("it is a picture of a cat", isPermanent: true)
     }
 }

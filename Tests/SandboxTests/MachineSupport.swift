@@ -124,11 +124,14 @@ final class RunningMachine {
         let deadline = Clock.monotonicMilliseconds() + 120_000
         while Clock.monotonicMilliseconds() < deadline {
             let said = try Files.readText(log, limitBytes: 1 << 20)
-            if said.contains(text) { return said }
+            if said.contains(text) || hasEnded { return said }
             Clock.pause(milliseconds: 50)
         }
         return try Files.readText(log, limitBytes: 1 << 20)
     }
+
+    /// Whether it is over: nothing more is to be awaited.
+    private var hasEnded: Bool { status.isEmpty || status.contains("State:\tZ") }
 
     var status: String { (try? Files.readText("/proc/\(process)/status")) ?? "" }
 

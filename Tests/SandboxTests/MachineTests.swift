@@ -23,7 +23,8 @@ struct MakingMachines {
         #expect(plan.diskBytes == 64 << 20)
         let machine = try RunningMachine(
             plan, bundle: test.places.bundle(order.key), log: test.scratch.path + "/journal")
-        #expect(try machine.journal(until: "good=morning").contains("the machine is up: good=morning"))
+        let greeting = try machine.journal(until: "good=morning")
+        try #require(greeting.contains("the machine is up: good=morning"), "\(greeting)")
 
         // No right is left, and its system calls are filtered.
         let user = IDRangePlanner.firstRange + MachinePlan.innerUser

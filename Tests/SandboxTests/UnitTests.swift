@@ -127,8 +127,10 @@ struct Units {
         func program(_ script: String) throws -> Processes.Outcome {
             try Processes.run("/bin/sh", ["-c", script], timeoutSeconds: 60)
         }
-        let refused = try program(#"printf '{"failure": "the registry\\nis away"}'; exit 1"#)
+        let refused = try program(#"printf '{"failure": "the registry\\nis away", "isRefused": false}'; exit 1"#)
         #expect(throws: SandboxError("the registry is away")) { try SystemdFetcher.judge(refused) }
+        let final = try program(#"printf '{"failure": "layer 1 is refused", "isRefused": true}'; exit 1"#)
+        #expect(throws: SandboxError("layer 1 is refused", isPermanent: true)) { try SystemdFetcher.judge(final) }
         let killed = try program("kill -9 $$")
         #expect(throws: SandboxError("fetching was ended by signal 9")) { try SystemdFetcher.judge(killed) }
     }

@@ -13,8 +13,9 @@ struct SimulatedNode {
     /// Revisions that never become healthy, and those whose process ends at once.
     var sick: Set<Digest256> = []
     var dying: Set<Digest256> = []
-    /// Images that the registry does not have.
+    /// Images that the registry does not have, and those whose content is not accepted.
     var missing: Set<Digest256> = []
+    var refused: Set<Digest256> = []
     var unstoppable: Set<Digest256> = []
     var starts: [Digest256: Int] = [:]
     var pulls = 0
@@ -79,7 +80,9 @@ struct SimulatedNode {
         case .pull(let image):
             pulls += 1
             guard let digest = image.digest else { return }
-            if missing.contains(digest) {
+            if refused.contains(digest) {
+                snapshot.pulls[digest] = .refused("layer 1 is refused: parent-path")
+            } else if missing.contains(digest) {
                 snapshot.pulls[digest] = .failed("no such manifest")
             } else {
                 snapshot.images.insert(digest)
@@ -239,6 +242,34 @@ struct SimulatedNode {
         node.powerCut()
         node.steps(10)
         #expect(try node.isRunning(1))
+    }
+
+    @Test func anImageThatIsRefusedIsGivenUpWithItsReasonAndNotFetchedAgainUntilSomebodyAsks() throws {
+        var node = SimulatedNode()
+        try node.want("web", 1, Self.check)
+        node.steps(8)
+        node.refused = [try Fixture.digest(2)]
+        try node.want("web", 2, Self.check)
+        node.steps(3600)
+        #expect(try node.isRunning(1) && node.report("web")?.phase == .running)
+        #expect(node.report("web")?.reason.contains("layer 1 is refused: parent-path") == true)
+        #expect(node.pulls == 2)
+
+        var fresh = SimulatedNode()
+        fresh.refused = [try Fixture.digest(1)]
+        try fresh.want("web", 1, Self.check)
+        fresh.steps(100)
+        #expect(fresh.report("web")?.phase == .failed && fresh.pulls == 1)
+        #expect(fresh.report("web")?.reason == "the image cannot be used: layer 1 is refused: parent-path")
+    }
+
+    @Test func anImageThatWaitsForAnotherSaysSoAndIsNotAskedForTwice() throws {
+        var node = SimulatedNode()
+        try node.want("web", 1, Self.check)
+        node.snapshot.pulls[try Fixture.digest(1)] = .queued
+        node.steps(20)
+        #expect(node.report("web")?.phase == .pulling && node.pulls == 0)
+        #expect(node.report("web")?.reason == "another image is fetched first")
     }
 
     @Test func aFullDiskIsAStateAndNothingElse() throws {

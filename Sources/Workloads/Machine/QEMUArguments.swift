@@ -93,7 +93,9 @@ struct QEMUArguments {
             words += layer(
                 "disk", paths.disk, .qcow2, readOnly: false,
                 backing: input.parts.disk == nil ? .null : .string("base"))
-            words += ["-device", device("virtio-blk", 1) + ",drive=disk,serial=disk" + (isMicro ? "" : ",bootindex=0")]
+            // A kernel that is given with `-kernel` is itself the first to be started.
+            let order = input.settings.firmware == .uefi ? ",bootindex=0" : ""
+            words += ["-device", device("virtio-blk", 1) + ",drive=disk,serial=disk" + order]
         }
         return words + layer("seed", paths.seed, .raw, readOnly: true, backing: nil)
             + ["-device", device("virtio-blk", 2) + ",drive=seed,serial=seed"]
