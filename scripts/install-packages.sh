@@ -24,7 +24,7 @@ build=(
 lab=(
     curl dnsmasq-base dosfstools e2fsprogs efibootmgr fdisk iproute2 mtools ovmf qemu-system-x86 qemu-utils
     # what scenarios and tests check the result with
-    busybox-static crun cryptsetup-bin nftables openssl procps sbsigntool
+    busybox-static crun cryptsetup-bin nftables openssl procps sbsigntool xz-utils
 )
 
 check=no groups=()

@@ -49,7 +49,7 @@ kernel=$(apt-cache show --no-all-versions "linux-image-$architecture" |
     sed -nE 's/^Depends:.*(linux-image-[0-9][^ ,]*).*/\1/p' | head -n 1)
 [ -n "$kernel" ] || die "cannot tell which kernel linux-image-$architecture stands for at $mirror"
 # Programs of which nothing but one file is used; what they recommend to install with them is not needed for that.
-loose=("$kernel" apparmor docker-registry)
+loose=("$kernel" apparmor curl docker-registry)
 if [ "$firmware" = yes ]; then
     loose+=(firmware-intel-misc firmware-misc-nonfree firmware-realtek amd64-microcode intel-microcode)
 fi

@@ -26,6 +26,8 @@ enum LabRelease: Equatable, Sendable {
     case foreign
     /// It does whatever the lab says: for machines that are thrown away.
     case handedOver
+    /// The reference OS with QEMU, as a site makes it that runs virtual machines.
+    case withQEMU
 
     /// Its version.
     var version: String {
@@ -41,6 +43,7 @@ enum LabRelease: Equatable, Sendable {
         case .damaged(let number): "1.6.\(number)"
         case .foreign: "1.7.0"
         case .handedOver: "1.8.0"
+        case .withQEMU: "1.9.0"
         }
     }
 
@@ -58,8 +61,12 @@ enum LabRelease: Equatable, Sendable {
         case .damaged: "good, to be damaged at the server"
         case .foreign: "for another architecture"
         case .handedOver: "a shell for the lab"
+        case .withQEMU: "the reference OS with QEMU"
         }
     }
+
+    /// Debian packages that it has beside the reference OS's.
+    var packages: String { self == .withQEMU ? "qemu-system-x86" : "" }
 
     /// The architecture that its manifest names, where it is not this machine's.
     var architecture: Architecture? { self == .foreign ? .arm64 : nil }
@@ -77,7 +84,7 @@ enum LabRelease: Equatable, Sendable {
         case .hangsInAgent:
             overlay.add("usr/lib/systemd/system/apus-agent.service.d/lab.conf", LabUnits.idleAgent)
         case .handedOver: overlay.addEarlyUnit("lab-hands", LabUnits.hands)
-        case .first, .second, .hangsInInit, .damaged, .foreign: break
+        case .first, .second, .hangsInInit, .damaged, .foreign, .withQEMU: break
         }
         return overlay
     }

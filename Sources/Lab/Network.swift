@@ -16,6 +16,8 @@ final class Network {
 
     /// The server's address.
     static let serverAddress = "10.0.2.2"
+    /// The node's ports that scenarios reach for: that of a published workload, and that of functions.
+    static let doors = [18080, 9900]
     /// How server and machine are joined.
     let kind: Kind
     private let directory: String
@@ -41,13 +43,17 @@ final class Network {
         self.bootDirectory = bootDirectory
     }
 
+    /// Where a port of the node is found on QEMU's user network, which lets nothing in but what it was told of.
+    static func userPort(of port: Int) -> Int { 20_000 + port % 10_000 }
+
     /// QEMU's `-netdev` for a machine on this network.
     func backend(for offer: Offer) -> String {
         switch kind {
         case .namespace: return "tap,ifname=lab0,script=no,downscript=no"
         case .user:
             let boot = offer.bootFile.map { ",tftp=\(bootDirectory),bootfile=\($0)" } ?? ""
-            return "user,net=10.0.2.0/24,host=10.0.2.2\(boot)"
+            let doors = Network.doors.map { ",hostfwd=tcp:127.0.0.1:\(Network.userPort(of: $0))-:\($0)" }.joined()
+            return "user,net=10.0.2.0/24,host=10.0.2.2\(boot)\(doors)"
         }
     }
 

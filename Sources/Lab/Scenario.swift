@@ -25,6 +25,7 @@ public struct Scenario: Sendable {
     public static let all: [Scenario] =
         Provisioning.scenarios + Upgrading.scenarios + RollingBack.scenarios + Refusing.scenarios
         + Recovering.scenarios + BadInput.scenarios + RunningWorkloads.scenarios
+        + RunningFunctions.scenarios + RunningMachines.scenarios
         + Attacking.scenarios + AttackingUnguarded.scenarios + HostileImages.scenarios
 
     /// Names that stand for several scenarios; such a name has a `RESULT` line of its own.

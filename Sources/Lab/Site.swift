@@ -134,7 +134,7 @@ struct Site {
         try Files.makeFolder(work)
         defer { try? Files.remove(work) }
         var command = [
-            paths.apus, "release", "build", "--root", paths.rootArchive, "--version", release.version, "--base",
+            paths.apus, "release", "build", "--root", try root(of: release), "--version", release.version, "--base",
             paths.out + "/base", "--tools", paths.out + "/tools", "--key", keyPath, "--site", trustPath, "--output",
             target, "--cache", paths.base + "/frames", "--level", "3", "--quiet",
         ]
@@ -150,6 +150,17 @@ struct Site {
         if let architecture = release.architecture { command += ["--architecture", architecture.rawValue] }
         try ChildProcess.check(command)
         return BuiltRelease(name: try builtName(target), directory: target)
+    }
+
+    /// The root that a release is made of: with packages of its own it is another one than that of all others.
+    private func root(of release: LabRelease) throws -> String {
+        guard !release.packages.isEmpty else { return paths.rootArchive }
+        let path = "\(directory)/root-\(release.version).tar"
+        try ChildProcess.check([
+            paths.project + "/os/build.sh", "--agent", paths.out + "/node/apus-agent", "--version", release.version,
+            "--packages", release.packages, "--output", path,
+        ])
+        return path
     }
 
     private func builtName(_ directory: String) throws -> Digest256 {

@@ -1,4 +1,5 @@
 import Contract
+import Workloads
 
 // The words for workloads: what is asked goes through the operator's own program.
 extension Rehearsal {
@@ -18,6 +19,7 @@ extension Rehearsal {
         var phase: String?
         var reason: String
         var revision: String?
+        var calls: FunctionCounts?
     }
 
     /// What the node said last of a workload; nil before it has said anything.
@@ -53,20 +55,51 @@ extension Rehearsal {
 
     /// Waits until a published port of the node answers with a page that contains `text`.
     func waitForPage(_ text: String, within seconds: Double) throws {
-        // QEMU's user network lets nothing in.
-        guard network.kind == .namespace else { return }
         _ = try wait(for: "the page", within: seconds) { try page()?.contains(text) == true ? true : nil }
     }
 
     /// What the node's published port 18080 answers; nil for nothing.
     func page() throws -> String? {
-        guard network.kind == .namespace else { return nil }
-        let table = try ChildProcess.run(["ip", "-4", "neigh", "show", "dev", "labbr"]).output
-        for line in table.split(separator: "\n") {
-            guard let address = line.split(separator: " ").first, line.contains("lladdr") else { continue }
-            let reply = try ChildProcess.run(["curl", "-fsS", "-m", "5", "http://\(address):18080/"])
+        for place in try doors(18080) {
+            let reply = try ChildProcess.run(["curl", "-fsS", "-m", "5", "http://\(place)/"])
             if reply.exitCode == 0 { return reply.output }
         }
         return nil
+    }
+
+    /// What a call of a function by its URL gives: the status, 0 where there was no answer at all, and the body.
+    func call(_ path: String, seconds: Int) throws -> (status: Int, body: String) {
+        for place in try doors(9900) {
+            let reply = try ChildProcess.run([
+                "curl", "-sS", "-m", "\(seconds)", "-w", "\n%{http_code}", "http://\(place)\(path)",
+            ])
+            guard reply.exitCode == 0 else { continue }
+            var lines = reply.output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            let status = lines.popLast().flatMap { Int($0) } ?? 0
+            return (status, lines.joined(separator: "\n"))
+        }
+        return (0, "")
+    }
+
+    /// How many of so many calls at once had which status.
+    func callAtOnce(_ path: String, count: Int, seconds: Int) throws -> [Int: Int] {
+        guard let place = try doors(9900).last else { return [:] }
+        let reply = try ChildProcess.run([
+            "curl", "-sS", "-Z", "--parallel-immediate", "--parallel-max", "\(count)", "-m", "\(seconds)", "-o",
+            "/dev/null", "-w", "status %{http_code}\n", "http://\(place)\(path)?n=[1-\(count)]",
+        ])
+        let codes = reply.output.split(separator: "\n").compactMap { line in
+            line.hasPrefix("status ") ? Int(line.dropFirst(7)) : nil
+        }
+        return Dictionary(codes.map { ($0, 1) }, uniquingKeysWith: +)
+    }
+
+    /// Where a port of the node may be found, as `host:port`.
+    private func doors(_ port: Int) throws -> [String] {
+        guard network.kind == .namespace else { return ["127.0.0.1:\(Network.userPort(of: port))"] }
+        let table = try ChildProcess.run(["ip", "-4", "neigh", "show", "dev", "labbr"]).output
+        return table.split(separator: "\n").compactMap { line in
+            line.contains("lladdr") ? line.split(separator: " ").first.map { "\($0):\(port)" } : nil
+        }
     }
 }

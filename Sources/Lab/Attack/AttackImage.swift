@@ -6,39 +6,20 @@ extension Registry {
     /// and a set-user-id program of another user.
     func pushAttackImage(program: String) throws {
         guard Files.exists(program) else { throw LabError("'\(program)' is missing; run 'make attack' first") }
+        let root = directory + "/attack"
+        try fill(root, programs: [program, sysroot + "/usr/bin/busybox"])
         let script = """
             set -e
             cd "$1"
-            rm -rf attack && mkdir -p attack/bin attack/proc attack/sys attack/dev attack/etc attack/tmp attack/data \
-                attack/scratch attack/usr/lib attack/usr/lib64
-            ln -s usr/lib attack/lib
-            ln -s usr/lib64 attack/lib64
-            cp "$3" attack/bin/apus-attack
-            cp "$3" attack/bin/set-user-id
-            cp -L "$2/usr/bin/busybox" attack/bin/busybox
+            mkdir -p attack/data attack/scratch
+            cp attack/bin/apus-attack attack/bin/set-user-id
             for name in sh true; do ln -s busybox "attack/bin/$name"; done
-            cp -L "$2"/usr/lib64/ld-linux-*.so.* attack/usr/lib64/ 2>/dev/null || true
-            todo="attack/bin/apus-attack attack/bin/busybox"
-            while [ -n "$todo" ]; do
-                next=
-                for file in $todo; do
-                    for name in $(readelf -d "$file" | sed -n 's/.*(NEEDED).*\\[\\(.*\\)\\]/\\1/p'); do
-                        found=$(cd "$2" && find usr/lib usr/lib64 -name "$name" | head -n 1)
-                        [ -n "$found" ] || { echo "'$name' is not in the sysroot" >&2; exit 1; }
-                        [ ! -e "attack/$found" ] || continue
-                        mkdir -p "attack/$(dirname "$found")"
-                        cp -L "$2/$found" "attack/$found"
-                        next="$next attack/$found"
-                    done
-                done
-                todo=$next
-            done
             tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --exclude=./bin/set-user-id -C attack \
                 -cf attack.tar .
             tar --owner=1000 --group=1000 --numeric-owner --mtime=@0 --mode=4755 -C attack -rf attack.tar \
                 ./bin/set-user-id
             """
-        try ChildProcess.check(["sh", "-c", script, "attack", directory, sysroot, program])
+        try ChildProcess.check(["sh", "-c", script, "attack", directory])
         try upload("attack", layers: [directory + "/attack.tar"])
     }
 

@@ -43,7 +43,7 @@ enum RunningWorkloads {
         """
     }
 
-    private static func registry(_ lab: Rehearsal) -> Registry {
+    static func registry(_ lab: Rehearsal) -> Registry {
         Registry(directory: lab.directory + "/registry", paths: lab.paths, network: lab.network.kind)
     }
 

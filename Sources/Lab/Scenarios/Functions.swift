@@ -1,0 +1,96 @@
+import Contract
+import Workloads
+
+/// Functions on a node, called from outside.
+enum RunningFunctions {
+    static let scenarios = [
+        Scenario(
+            "workload-function", "a bootstrap for provided runtimes: cold, warm, frozen, late, crashing, 50 at once",
+            needsInstalledNode: true
+        ) { try play($0) }
+    ]
+
+    private static let document = """
+        {"name": "double", "kind": "function", "image": "\(Registry.functionImage)", "mem_limit": "48m",
+         "entrypoint": ["/var/runtime/bootstrap"],
+         "function": {"handler": "function.handle", "url": "/double", "timeout": "20s", "init_timeout": "60s",
+                      "concurrency": 8, "queue": 100, "idle": "10m"}}
+        """
+
+    private static func play(_ lab: Rehearsal) throws {
+        let registry = RunningWorkloads.registry(lab)
+        defer { registry.stop() }
+        try lab.installedMachine()
+        try lab.step("a registry with a function's image") {
+            try registry.start()
+            try registry.pushFunctionImage()
+            try lab.apus("registry", "set", Registry.name, "--mirror", Registry.mirror)
+        }
+        try lab.step("apply: ready to be called, and nothing runs") {
+            try lab.apply(document)
+            try lab.waitUntilRunning("double", within: 300)
+            try lab.expect(try lab.call("/other", seconds: 30).status == 404, "no function has another path")
+        }
+        try lab.step("cold: the first call starts an instance") {
+            try expect(lab, "", status: 200, body: "call 1")
+            try waitForLog(lab, "Init Duration: ")
+        }
+        try lab.step("warm: the same instance answers") { try expect(lab, "", status: 200, body: "call 2") }
+        try lab.step("frozen: it has no time between its calls, and goes on with the next") { try freeze(lab) }
+        try lab.step("too late: its caller is told, and the next call meets another instance") {
+            try expect(lab, "?mode=sleep", status: 504, body: "")
+            try expect(lab, "", status: 200, body: "call 1")
+        }
+        try lab.step("crashing: the same") {
+            try expect(lab, "?mode=crash", status: 502, body: "")
+            try expect(lab, "", status: 200, body: "call 1")
+        }
+        try lab.step("50 at once: eight instances answer all of them") {
+            let statuses = try lab.callAtOnce("/double", count: 50, seconds: Int(120 * lab.patience))
+            try lab.expect(statuses == [200: 50], "all 50 were answered, and not: \(statuses)")
+        }
+        try lab.step("its counts, and the end") {
+            try lab.waitForWorkload("double", to: "report its calls", within: 60) { seen in
+                guard let calls = seen.calls else { return false }
+                return calls.calls >= 57 && calls.timeouts == 1 && calls.errors >= 1
+            }
+            try lab.apus("workload", "delete", "double", "--yes")
+            _ = try lab.wait(for: "its path to be gone", within: 120) {
+                try lab.call("/double", seconds: 10).status != 200 ? true : nil
+            }
+        }
+    }
+
+    /// One call, with what must come of it.
+    private static func expect(_ lab: Rehearsal, _ query: String, status: Int, body: String) throws {
+        let answer = try lab.call("/double" + query, seconds: Int(120 * lab.patience))
+        try lab.expect(
+            answer.status == status && answer.body.contains(body),
+            "a call of '/double\(query)' gives \(status) '\(body)', and not \(answer.status) '\(answer.body.prefix(200))'"
+        )
+    }
+
+    /// The handler counts tenths of seconds while it may run: in five seconds of rest it must not come far.
+    private static func freeze(_ lab: Rehearsal) throws {
+        func ticks() throws -> Int {
+            let answer = try lab.call("/double?mode=ticks", seconds: Int(60 * lab.patience))
+            guard let count = Int(answer.body.filter(\.isNumber)) else {
+                throw LabError("the function did not tell its ticks: \(answer.status) '\(answer.body.prefix(200))'")
+            }
+            return count
+        }
+        let before = try ticks()
+        let end = LabClock.seconds + 8
+        _ = try lab.wait(for: "the function to rest", within: 60) { LabClock.seconds > end ? true : nil }
+        let after = try ticks()
+        try lab.expect(after > before, "it goes on with the next call: \(before) and \(after)")
+        // A second and a half for both calls and what it takes to freeze and to thaw.
+        try lab.expect(after - before < 40, "it was frozen between its calls: \(after - before) ticks in 8 s")
+    }
+
+    private static func waitForLog(_ lab: Rehearsal, _ text: String) throws {
+        _ = try lab.wait(for: "'\(text)' in its log", within: 60) {
+            try lab.apus("workload", "logs", "double").contains(text) ? true : nil
+        }
+    }
+}
