@@ -47,8 +47,9 @@ extension KeeperCore {
         let wanted = content.desired.map(\.workload) + Array(documents.values)
         let request = ImagePullRequest(
             directory: effects.places.images, reference: image.untagged,
+            isZip: wanted.contains { $0.revision.isZip && $0.revision.image == image },
             account: content.registries.first { $0.host == image.registry },
-            inUse: wanted.compactMap { $0.revision.image.digest.flatMap { entries[$0]?.image.digest } })
+            inUse: wanted.flatMap(\.revision.images).compactMap { $0.digest.flatMap { entries[$0]?.image.digest } })
         pulls[digest] = .running
         let fetcher = effects.fetcher
         let post = effects.post
@@ -67,11 +68,12 @@ extension KeeperCore {
     private func prepare(_ key: RevisionKey) {
         attempt(key) {
             guard let workload = document(key), let digest = workload.revision.image.digest,
-                let entry = shelf.entries()[digest], let ids = memory.ranges[key.workload.rawValue]
+                let images = try images(of: workload), let ids = memory.ranges[key.workload.rawValue]
             else { return }
             try check(workload.revision)
             let job = Job(
-                key: key, workload: workload, image: entry, ids: ids, wire: try freeWire(workload), host: nil)
+                key: key, workload: workload, image: images.root, task: images.task, ids: ids,
+                wire: try freeWire(workload), host: nil)
             let made = try make(job)
             // A function's instances have wires of their own; this one was only to see whether all fits together.
             let wire = workload.revision.kind == .function ? nil : job.wire
