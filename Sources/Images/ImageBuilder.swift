@@ -9,6 +9,8 @@ public struct ImageBuilder: Sendable {
     public var mkfsErofs: String
     /// What may be in the layers.
     public var limits: ImageLimits
+    /// What may be in a function's zip.
+    public var zipLimits: ImageLimits
     /// What becomes of what is in them.
     public var policy: LayerPolicy
     /// Is added to every owner: 0 where the file system is mounted with mapped ids.
@@ -18,11 +20,12 @@ public struct ImageBuilder: Sendable {
 
     /// Makes a builder.
     public init(
-        mkfsErofs: String = "/usr/bin/mkfs.erofs", limits: ImageLimits = .standard,
+        mkfsErofs: String = "/usr/bin/mkfs.erofs", limits: ImageLimits = .standard, zipLimits: ImageLimits = .zip,
         policy: LayerPolicy = LayerPolicy(), idOffset: UInt32 = 0, timeoutSeconds: Int = 1800
     ) {
         self.mkfsErofs = mkfsErofs
         self.limits = limits
+        self.zipLimits = zipLimits
         self.policy = policy
         self.idOffset = idOffset
         self.timeoutSeconds = timeoutSeconds
@@ -48,10 +51,36 @@ public struct ImageBuilder: Sendable {
             throw ImageError.tool("owners would start at \(idOffset), and do not fit 32 bits then")
         }
         let tree = try TreeWriter.merge(layers, limits: limits, policy: policy)
+        return try build(tree, identity: identity, in: directory) { output in
+            try TreeWriter.write(tree, of: layers, idOffset: idOffset, limits: limits, to: output)
+        }
+    }
+
+    /// The same of a function's zip: its bytes are hashed before anything in them is looked at.
+    func build(zip path: String, digest: Digest256, identity: String, in directory: String) throws -> Result {
+        let found = try ZipFile.digest(path, limitBytes: zipLimits.packedBytes)
+        guard found == digest else {
+            throw ImageError.digestMismatch(what: "the zip", expected: digest, found: found)
+        }
+        do {
+            let tree = try ZipFile.tree(path, limits: zipLimits)
+            return try build(tree, identity: identity, in: directory) { output in
+                try ZipFile.write(tree, of: path, idOffset: idOffset, limits: zipLimits, to: output)
+            }
+        } catch let refusal as LayerRefusal {
+            throw ImageError.zip(refusal)
+        }
+    }
+
+    /// Makes the file system of a table of files, whose bytes `write` gives as an archive.
+    private func build(
+        _ tree: MergedTree, identity: String, in directory: String,
+        _ write: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    ) throws -> Result {
         // The archive, mkfs.erofs's copy of its data and the file system stand beside one another for a while.
         try ImageStore.requireSpace(3 * tree.fileBytes + UInt64(tree.items.count) * 2048, at: directory)
         let archive = directory + "/tree.tar"
-        try write(tree, layers, to: archive)
+        try buffered(archive, write)
         let image = directory + "/root.erofs"
         let seed = SHA256.digest(Array("apus-image-v1\0\(identity)".utf8))
         try makeFileSystem(["--tar=f", image, archive], uuid: Self.uuid(seed), scratch: directory)
@@ -94,14 +123,16 @@ public struct ImageBuilder: Sendable {
             sizeBytes: try file.status().sizeBytes + treeBytes, strippedFiles: strippedFiles)
     }
 
-    private func write(_ tree: MergedTree, _ layers: [StoredLayer], to path: String) throws {
+    private func buffered(
+        _ path: String, _ write: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    ) throws {
         let file = try OwnedDescriptor(opening: path, [.write, .create, .exclusive, .noFollow])
         var waiting: [UInt8] = []
         func flush() throws {
             try waiting.withUnsafeBytes { try file.write($0) }
             waiting.removeAll(keepingCapacity: true)
         }
-        try TreeWriter.write(tree, of: layers, idOffset: idOffset, limits: limits) { bytes in
+        try write { bytes in
             if waiting.count + bytes.count > 256 << 10 { try flush() }
             waiting += bytes
         }

@@ -16,6 +16,9 @@ public enum MediaType {
     /// Docker's image configuration.
     public static let dockerConfig = "application/vnd.docker.container.image.v1+json"
 
+    /// A zip (IANA's registry of media types), which a function's code is.
+    public static let zip = "application/zip"
+
     static let manifests: Set<String> = [manifest, dockerManifest]
     static let indexes: Set<String> = [index, dockerIndex]
     static let configs: Set<String> = [config, dockerConfig]
@@ -111,6 +114,9 @@ public struct ImageManifest: Sendable, Equatable {
 
     /// How each layer is packed.
     public var packings: [LayerPacking] { layers.compactMap { LayerPacking(mediaType: $0.mediaType) } }
+
+    /// A function's code, where it is the only layer; nil where it is an image for containers or machines.
+    public var zip: Descriptor? { layers.count == 1 ? layers.first { $0.mediaType == MediaType.zip } : nil }
 }
 
 /// What a reference leads to.
@@ -172,7 +178,7 @@ extension ImageManifest {
     fileprivate func check(_ limits: ImageLimits) throws(ImageError) {
         if let parts {
             try checkParts(parts)
-        } else if !MediaType.configs.contains(config.mediaType) {
+        } else if zip == nil, !MediaType.configs.contains(config.mediaType) {
             throw .document("it is no image: its configuration is '\(config.mediaType)'")
         }
         guard config.sizeBytes <= UInt64(limits.configBytes) else {
@@ -183,7 +189,7 @@ extension ImageManifest {
         }
         var total: UInt64 = 0
         for layer in layers {
-            guard parts != nil || LayerPacking(mediaType: layer.mediaType) != nil else {
+            guard parts != nil || zip != nil || LayerPacking(mediaType: layer.mediaType) != nil else {
                 throw .document("a layer of the type '\(layer.mediaType)' cannot be unpacked here")
             }
             guard layer.sizeBytes > 0, layer.sizeBytes <= limits.packedBytes - total else {

@@ -25,6 +25,8 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
     case transfer(FetchError)
     /// A layer, counted from 0 at the bottom, has something that is not accepted; nil where the whole tree has it.
     case layer(LayerRefusal, layer: Int?)
+    /// A function's zip has something that is not accepted.
+    case zip(LayerRefusal)
     /// The file system that holds the store has too little room.
     case diskFull(neededBytes: UInt64, availableBytes: UInt64)
     /// A program that makes the image failed.
@@ -51,6 +53,7 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
         case .transfer(let error): error.description
         case .layer(let refusal, let layer?): "layer \(layer + 1) is refused: \(refusal)"
         case .layer(let refusal, nil): "the image's files are refused: \(refusal)"
+        case .zip(let refusal): "the zip is refused: \(refusal)"
         case .diskFull(let needed, let available):
             "the disk is full: \(needed) bytes are needed and \(available) are available; remove images or volumes"
         case .tool(let detail): "the file system cannot be made: \(detail)"
@@ -112,7 +115,13 @@ public struct LayerRefusal: Error, Sendable, Equatable, CustomStringConvertible 
         case compressionBomb = "compression-bomb"
         /// Compressed more than once.
         case nestedCompression = "nested-compression"
-        /// Not a tar archive, or a damaged one.
+        /// Two entries of a zip have one name, or one has that of a directory above another.
+        case duplicateEntry = "duplicate-entry"
+        /// An entry of a zip is encrypted.
+        case encrypted = "encrypted"
+        /// A zip has no `bootstrap` that can be executed.
+        case noBootstrap = "no-bootstrap"
+        /// Not a tar archive or zip, or a damaged one.
         case malformed = "malformed"
     }
 

@@ -30,8 +30,23 @@ public struct ImageLimits: Sendable, Equatable {
     /// The extended attributes of one file, names and values.
     public var attributeBytes = 16 << 10
 
+    /// The directory of a zip, which libarchive keeps in memory as a whole.
+    public var directoryBytes = 16 << 20
+
     /// The limits that the agent uses.
     public static let standard = ImageLimits()
+
+    /// Those of a function's zip: 250 MB unpacked, as on Lambda, and no more than that packed (Lambda developer guide,
+    /// "Lambda quotas", deployment package).
+    public static let zip: ImageLimits = {
+        var limits = ImageLimits()
+        limits.packedBytes = 250 << 20
+        limits.unpackedBytes = 250 << 20
+        limits.entries = 100_000
+        limits.nameBytes = 16 << 20
+        limits.tableBytes = 32 << 20
+        return limits
+    }()
 
     /// Makes the standard limits, to be changed.
     public init() {}

@@ -54,6 +54,9 @@ public struct ImagePuller {
             return image
         }
         let layers = resolved.manifest.layers
+        if let zip = resolved.manifest.zip, zip.sizeBytes > builder.zipLimits.packedBytes {
+            throw ImageError.tooLarge(what: WebFile.Content.zip.words, limitBytes: builder.zipLimits.packedBytes)
+        }
         report(.resolved(layers: layers.count, packedBytes: layers.reduce(0) { $0 + $1.sizeBytes }))
         for (number, layer) in layers.enumerated() {
             try LayerDownload(
@@ -62,35 +65,45 @@ public struct ImagePuller {
             ).run { report(.layer(number + 1, arrivedBytes: $0, ofBytes: layer.sizeBytes)) }
         }
         report(.building)
-        do {
-            return try store.build(resolved, with: builder, nowSeconds: nowSeconds)
-        } catch let error as ImageError {
-            if case .digestMismatch = error {
-                // A stored layer went bad on the disk, or the image contradicts itself: the next pull fetches anew.
-                for layer in layers { try? Files.remove(store.layerPath(layer.digest)) }
-            }
-            throw error
+        return try forgetting(layers.map(\.digest)) {
+            try store.build(resolved, with: builder, nowSeconds: nowSeconds)
         }
     }
 
-    /// Brings a machine's disk from a plain address into the store, or finds it there, and marks it as used.
+    /// Brings a file from a plain address into the store, or finds it there, and marks it as used.
     ///
     /// - Parameter name: what the image is known by, its address and digest.
     public func pull(
-        _ disk: WebDisk, named name: String, nowSeconds: Int64, cancellation: Cancellation? = nil
+        _ file: WebFile, named name: String, nowSeconds: Int64, cancellation: Cancellation? = nil
     ) throws -> StoredImage {
-        if let image = store.image(disk.digest, setID: builder.policy.setID, idOffset: builder.idOffset) {
+        if let image = store.image(file.digest, setID: builder.policy.setID, idOffset: builder.idOffset) {
             try store.use(image, nowSeconds: nowSeconds)
             return image
         }
-        let descriptor = try disk.descriptor(builder.limits, cancellation: cancellation)
+        let descriptor = try file.descriptor(
+            file.content == .zip ? builder.zipLimits : builder.limits, cancellation: cancellation)
         // It arrives as a layer does, from a source that is asked for nothing else.
         try LayerDownload(
-            store: store, source: disk,
-            reference: try ImageReference(parsing: "disk.invalid/disk@sha256:\(disk.digest)"),
+            store: store, source: file,
+            reference: try ImageReference(parsing: "file.invalid/file@sha256:\(file.digest)"),
             descriptor: descriptor, cancellation: cancellation, pause: pause
         ).run { _ in }
-        return try store.build(disk: descriptor, named: name, with: builder, nowSeconds: nowSeconds)
+        return try forgetting([file.digest]) {
+            try store.build(descriptor, as: file.content, named: name, with: builder, nowSeconds: nowSeconds)
+        }
+    }
+
+    /// Makes an image of layers; those of which it is found that they are not what they should be are fetched anew by
+    /// the next pull: one went bad on the disk, or the image contradicts itself.
+    private func forgetting(_ layers: [Digest256], _ build: () throws -> StoredImage) throws -> StoredImage {
+        do {
+            return try build()
+        } catch let error as ImageError {
+            if case .digestMismatch = error {
+                for layer in layers { try? Files.remove(store.layerPath(layer)) }
+            }
+            throw error
+        }
     }
 
     /// The finished image of a reference with a digest, its manifest's or its index's.

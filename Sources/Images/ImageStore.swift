@@ -119,40 +119,55 @@ public final class ImageStore {
         defer { try? Files.removeTree(folder) }
         let identity = "\(owner)/\(resolved.digest)"
         let built: ImageBuilder.Result
+        var content: StoredImage.Content?
         if let parts = resolved.manifest.parts {
             let blobs = zip(parts, resolved.manifest.layers).map { ($0, layerPath($1.digest)) }
             built = try builder.build(parts: blobs, identity: identity, in: folder)
+            content = .machine
+        } else if let zip = resolved.manifest.zip {
+            built = try builder.build(
+                zip: layerPath(zip.digest), digest: zip.digest, identity: identity, in: folder)
+            content = .zip
         } else {
             built = try builder.build(storedLayers(of: resolved), identity: identity, in: folder)
         }
-        // A machine's disk is in the image as it came: nothing is saved by keeping it twice.
+        // A machine's disk is in the image as it came, and no other zip shares one: nothing is saved by keeping both.
         let layers = resolved.config == nil ? [] : resolved.manifest.layers.map(\.digest)
         return try finish(
-            folder, built, resolved.digest, resolved.reference.description, resolved.configBytes, layers, builder,
-            nowSeconds)
+            folder, built, content, resolved.digest, resolved.reference.description, resolved.configBytes, layers,
+            builder, nowSeconds)
     }
 
-    /// The same of a single disk, which is its own manifest.
+    /// The same of a single file, which is its own manifest.
     func build(
-        disk: Descriptor, named name: String, with builder: ImageBuilder, nowSeconds: Int64
+        _ file: Descriptor, as content: WebFile.Content, named name: String, with builder: ImageBuilder,
+        nowSeconds: Int64
     ) throws -> StoredImage {
         let folder = path + "/work/image"
         try Files.removeTree(folder)
         try Files.makeDirectory(folder, mode: 0o700)
         defer { try? Files.removeTree(folder) }
-        let built = try builder.build(
-            parts: [(.anyDisk, layerPath(disk.digest))], identity: "\(owner)/\(disk.digest)", in: folder)
-        return try finish(folder, built, disk.digest, name, Array("{}".utf8), [], builder, nowSeconds)
+        let identity = "\(owner)/\(file.digest)"
+        let path = layerPath(file.digest)
+        let built =
+            switch content {
+            case .disk: try builder.build(parts: [(.anyDisk, path)], identity: identity, in: folder)
+            case .zip: try builder.build(zip: path, digest: file.digest, identity: identity, in: folder)
+            }
+        return try finish(
+            folder, built, content == .zip ? .zip : .machine, file.digest, name, Array("{}".utf8), [], builder,
+            nowSeconds)
     }
 
     private func finish(
-        _ folder: String, _ built: ImageBuilder.Result, _ digest: Digest256, _ name: String, _ configBytes: [UInt8],
-        _ layers: [Digest256], _ builder: ImageBuilder, _ nowSeconds: Int64
+        _ folder: String, _ built: ImageBuilder.Result, _ content: StoredImage.Content?, _ digest: Digest256,
+        _ name: String, _ configBytes: [UInt8], _ layers: [Digest256], _ builder: ImageBuilder, _ nowSeconds: Int64
     ) throws -> StoredImage {
         let image = StoredImage(
             format: wireFormat, reference: name, digest: digest, config: try Self.digest(configBytes), layers: layers,
             setID: builder.policy.setID, strippedFiles: built.strippedFiles, idOffset: builder.idOffset,
-            blocks: built.blocks, rootHash: built.rootHash, salt: built.salt.lowercaseHex, sizeBytes: built.sizeBytes)
+            blocks: built.blocks, rootHash: built.rootHash, salt: built.salt.lowercaseHex, sizeBytes: built.sizeBytes,
+            content: content)
         try Files.writeDurably(configBytes, to: folder + "/config.json")
         try Files.writeDurably(Array("\(nowSeconds)\n".utf8), to: folder + "/used")
         try Files.writeDurably(try Wire.encode(image), to: folder + "/image.json")

@@ -122,7 +122,8 @@ public enum LayerReader {
         }
     }
 
-    private static func header(_ entry: OpaquePointer) throws(LayerRefusal) -> LayerEntry {
+    /// What libarchive read of an entry's header.
+    static func header(_ entry: OpaquePointer) throws(LayerRefusal) -> LayerEntry {
         guard let name = archive_entry_pathname(entry) else {
             throw LayerRefusal(.badPath, detail: "an entry has no name, or one that is not UTF-8")
         }

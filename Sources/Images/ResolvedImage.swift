@@ -10,7 +10,7 @@ public struct ResolvedImage: Sendable {
     public let digest: Digest256
     /// The manifest.
     public let manifest: ImageManifest
-    /// The configuration; nil for a machine's, which has none that says anything.
+    /// The configuration; nil for a machine's and a function's zip, which have none that says anything.
     public let config: ImageConfig?
     let configBytes: [UInt8]
 
@@ -52,7 +52,7 @@ public struct ResolvedImage: Sendable {
         digest = found.digest
         self.manifest = manifest
         configBytes = try Self.bytes(manifest.config, pinned, source, limits.configBytes, cancellation)
-        guard manifest.parts == nil else {
+        guard manifest.parts == nil, manifest.zip == nil else {
             config = nil
             return
         }

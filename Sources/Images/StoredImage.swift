@@ -26,6 +26,16 @@ public struct StoredImage: Sendable, Codable, Equatable {
     public var salt: String
     /// What it takes on the disk, its tree included, in bytes.
     public var sizeBytes: UInt64
+    /// What it is; nil for a container's image, and for any that was made before this was written down.
+    public var content: Content?
+
+    /// What an image is that is no container's.
+    public enum Content: String, Sendable, Codable {
+        /// The parts of a virtual machine.
+        case machine
+        /// A function's zip, unpacked.
+        case zip
+    }
 
     /// Its directory's name in the store: what it was made of, and how.
     var name: String { Self.name(digest, setID, idOffset) }

@@ -57,8 +57,10 @@ public struct TreeMerger: Sendable {
     /// The finished tree, once every layer was applied.
     ///
     /// `/dev`, `/proc` and `/sys` are made where they are missing: the tree is read-only, and the runtime mounts there.
-    public mutating func finish() throws(LayerRefusal) -> MergedTree {
-        for name in ["dev", "proc", "sys"] {
+    ///
+    /// - Parameter isRoot: false for a tree that is no root file system: nothing is mounted in it.
+    public mutating func finish(isRoot: Bool = true) throws(LayerRefusal) -> MergedTree {
+        for name in isRoot ? ["dev", "proc", "sys"] : [] {
             let name = Array(name.utf8)
             if let place = places[0].children[name] {
                 guard inodes[places[place].inode].node.kind == .directory else {

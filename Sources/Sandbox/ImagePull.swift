@@ -12,6 +12,8 @@ public struct ImagePullRequest: Sendable, Codable, Equatable, CustomStringConver
     public var directory: String
     /// The reference, by digest.
     public var reference: String
+    /// Whether it is a function's zip: a file at an address says nothing of what it is.
+    public var isZip: Bool
     /// How its registry is reached; nil asks the registry itself, by the system's authorities.
     public var account: RegistryAccount?
     /// Images that must stay, whoever wants room.
@@ -21,11 +23,12 @@ public struct ImagePullRequest: Sendable, Codable, Equatable, CustomStringConver
 
     /// Makes a request.
     public init(
-        directory: String, reference: String, account: RegistryAccount?, inUse: [Digest256] = [],
+        directory: String, reference: String, isZip: Bool = false, account: RegistryAccount?, inUse: [Digest256] = [],
         keepSeconds: Int64 = 7 * 86_400
     ) {
         self.directory = directory
         self.reference = reference
+        self.isZip = isZip
         self.account = account
         self.inUse = inUse
         self.keepSeconds = keepSeconds
@@ -101,10 +104,12 @@ public enum ImagePullProgram {
         let store = try ImageStore(request.directory, owner: NodePlaces.imageOwner)
         let puller = ImagePuller(store: store)
         let pull: () throws -> StoredImage
-        if let found = WebDisk.parse(request.reference) {
+        if let found = WebFile.parse(request.reference) {
             let authorities = try request.account?.caPEM ?? RegistryBook.systemCACertificates()
-            let disk = try WebDisk(address: found.address, digest: found.digest, caCertificates: authorities)
-            pull = { try puller.pull(disk, named: request.reference, nowSeconds: now) }
+            let file = try WebFile(
+                address: found.address, digest: found.digest, content: request.isZip ? .zip : .disk,
+                caCertificates: authorities)
+            pull = { try puller.pull(file, named: request.reference, nowSeconds: now) }
         } else {
             let reference = try ImageReference(parsing: request.reference)
             let client = RegistryClient(try book(for: reference, account: request.account))

@@ -54,8 +54,8 @@ extension KeeperCore {
         while !pulls.values.contains(.running), !queuedPulls.isEmpty {
             let image = queuedPulls.removeFirst()
             guard let digest = image.digest else { continue }
-            let wanted = (content.desired.map(\.workload) + Array(documents.values)).map(\.revision.image)
-            guard wanted.contains(where: { $0.digest == digest }) else {
+            let wanted = (content.desired.map(\.workload) + Array(documents.values)).map(\.revision)
+            guard wanted.contains(where: { $0.images.contains { $0.digest == digest } }) else {
                 pulls[digest] = nil
                 continue
             }
@@ -63,12 +63,13 @@ extension KeeperCore {
         }
     }
 
-    private func fetch(_ image: WorkloadImage, _ digest: Digest256, _ wanted: [WorkloadImage]) throws {
+    private func fetch(_ image: WorkloadImage, _ digest: Digest256, _ wanted: [Revision]) throws {
         let entries = shelf.entries()
         let request = ImagePullRequest(
             directory: effects.places.images, reference: image.untagged,
+            isZip: wanted.contains { $0.isZip && $0.image == image },
             account: content.registries.first { $0.host == image.registry },
-            inUse: wanted.compactMap { $0.digest.flatMap { entries[$0]?.image.digest } })
+            inUse: wanted.flatMap(\.images).compactMap { $0.digest.flatMap { entries[$0]?.image.digest } })
         let fetcher = effects.fetcher
         let post = effects.post
         pulls[digest] = nil
@@ -89,11 +90,12 @@ extension KeeperCore {
     private func prepare(_ key: RevisionKey) {
         attempt(key) {
             guard let workload = document(key), let digest = workload.revision.image.digest,
-                let entry = shelf.entries()[digest], let ids = memory.ranges[key.workload.rawValue]
+                let images = try images(of: workload), let ids = memory.ranges[key.workload.rawValue]
             else { return }
             try check(workload.revision)
             let job = Job(
-                key: key, workload: workload, image: entry, ids: ids, wire: try freeWire(workload), host: nil)
+                key: key, workload: workload, image: images.root, task: images.task, ids: ids,
+                wire: try freeWire(workload), host: nil)
             let made = try make(job)
             // A function's instances have wires of their own; this one was only to see whether all fits together.
             let wire = workload.revision.kind == .function ? nil : job.wire

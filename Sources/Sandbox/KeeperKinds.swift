@@ -10,6 +10,8 @@ extension KeeperCore {
         var key: RevisionKey
         var workload: Workload
         var image: ImageShelf.Entry
+        /// A function's zip; nil where `image` is all there is.
+        var task: ImageShelf.Entry?
         var ids: IDRange
         var wire: NetworkPlan?
         /// For a machine that is started: what it was made ready for.
@@ -22,6 +24,28 @@ extension KeeperCore {
         var machineUser: UInt32?
         /// What runs a machine's processors; nil for a container.
         var accelerator: Accelerator?
+    }
+
+    /// What a revision's root is made of, and the zip that is seen in it; nil while one of them is not there.
+    func images(of workload: Workload) throws -> (root: ImageShelf.Entry, task: ImageShelf.Entry?)? {
+        let entries = shelf.entries()
+        func refuse(_ reason: String) -> SandboxError { SandboxError(reason, isPermanent: true) }
+        guard let digest = workload.revision.image.digest, let image = entries[digest] else { return nil }
+        guard let base = workload.revision.function?.baseImage else {
+            switch image.image.content {
+            case .zip: throw refuse("'image' is a zip: it needs kind: function, and the function.base_image it runs on")
+            case .machine where workload.revision.kind != .vm: throw refuse("'image' is a machine's: it needs kind: vm")
+            case .machine, nil: return (image, nil)
+            }
+        }
+        guard let root = base.digest.flatMap({ entries[$0] }) else { return nil }
+        guard image.image.content == .zip else {
+            throw refuse("'image' is no zip, and only a zip runs on a function.base_image: leave that out")
+        }
+        guard root.image.content == nil else {
+            throw refuse("function.base_image is no container's image")
+        }
+        return (root, image)
     }
 
     /// Makes everything but the wire.
@@ -52,7 +76,7 @@ extension KeeperCore {
     func containerOrder(_ job: Job) throws -> Workbench.Order {
         Workbench.Order(
             workload: job.workload, revision: job.key.revision, policy: content.policy, ids: job.ids, wire: job.wire,
-            image: job.image, config: try shelf.config(of: job.image),
+            image: job.image, task: job.task, config: try shelf.config(of: job.image),
             secrets: content.secrets.secrets[job.key.workload.rawValue] ?? [:], appArmorProfile: appArmorProfile,
             hosts: WireRules.hosts(job.workload, wire: job.wire, ends: ends()))
     }

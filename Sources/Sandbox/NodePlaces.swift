@@ -51,6 +51,7 @@ public struct NodePlaces: Sendable, Hashable {
         paths.volumes = paths.bundle + "/volumes"
         paths.secrets = secretFiles + "/" + name(key)
         paths.names = paths.bundle + "/names"
+        paths.task = paths.bundle + "/task"
         return paths
     }
 

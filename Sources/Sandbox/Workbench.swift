@@ -23,6 +23,8 @@ struct Workbench: Sendable {
         var ids: IDRange
         var wire: NetworkPlan?
         var image: ImageShelf.Entry
+        /// A function's zip; nil where `image` is all there is.
+        var task: ImageShelf.Entry?
         var config: ImageConfig
         var secrets: [String: SecretValue]
         var appArmorProfile: String?
@@ -45,6 +47,12 @@ struct Workbench: Sendable {
             try mounter.mount(order.image.image, folder: order.image.folder, on: bundle + "/image", use: Self.use(key))
             try Mounts.mapped(
                 bundle + "/image", on: bundle + "/lower", firstID: order.ids.first, count: IDRange.count)
+            if let task = order.task {
+                try mounter.mount(
+                    task.image, folder: task.folder, on: bundle + "/zip", use: Self.use(key, task: true))
+                try Mounts.mapped(
+                    bundle + "/zip", on: places.sandbox(key).task, firstID: order.ids.first, count: IDRange.count)
+            }
             let plan = try plan(order)
             try makeVolumes(key, plan, project)
             try makeSecrets(key, plan, order.secrets)
@@ -192,10 +200,11 @@ struct Workbench: Sendable {
         let bundle = places.bundle(key)
         if Files.exists(bundle) {
             let volumes = (try? Files.list(bundle + "/volumes").map { bundle + "/volumes/" + $0 }) ?? []
-            for path in volumes + ["rootfs", "lower"].map({ bundle + "/" + $0 }) { try unmount(path) }
+            for path in volumes + ["rootfs", "lower", "task"].map({ bundle + "/" + $0 }) { try unmount(path) }
             try mounter.unmount(bundle + "/image", use: Self.use(key))
+            try mounter.unmount(bundle + "/zip", use: Self.use(key, task: true))
             try unmount(bundle + "/upper")
-            for path in volumes + ["rootfs", "lower", "image", "upper"].map({ bundle + "/" + $0 })
+            for path in volumes + ["rootfs", "lower", "task", "image", "zip", "upper"].map({ bundle + "/" + $0 })
             where Mounts.isMounted(path) {
                 throw SandboxError("'\(path)' is still mounted")
             }
@@ -212,8 +221,9 @@ struct Workbench: Sendable {
         do { try Mounts.unmount(path) } catch { try Mounts.unmount(path, lazily: true) }
     }
 
-    /// Names a revision's device: short, and no two revisions' the same.
-    static func use(_ key: RevisionKey) -> String {
-        Array(SHA256.digest(Array("\(key.workload)@\(key.revision)".utf8)).prefix(16)).lowercaseHex
+    /// Names a revision's device, or that of its zip: short, and no two the same.
+    static func use(_ key: RevisionKey, task: Bool = false) -> String {
+        let text = "\(key.workload)@\(key.revision)" + (task ? "/task" : "")
+        return Array(SHA256.digest(Array(text.utf8)).prefix(16)).lowercaseHex
     }
 }

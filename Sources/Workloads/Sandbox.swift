@@ -57,6 +57,8 @@ public struct SandboxPaths: Sendable, Hashable {
     public var secrets: String
     /// A directory with the files `hosts`, `hostname` and `resolv.conf` that the agent wrote.
     public var names: String
+    /// The directory of the files of a function's zip, with their owners shifted into the range.
+    public var task: String
 
     /// The usual places.
     public init(workload: WorkloadName, revision: Digest256) {
@@ -66,6 +68,7 @@ public struct SandboxPaths: Sendable, Hashable {
         volumes = "/var/lib/apus/volumes/\(workload)"
         secrets = "/run/apus/secrets/\(workload)-\(short)"
         names = "\(bundle)/names"
+        task = "\(bundle)/task"
     }
 }
 
@@ -186,8 +189,10 @@ public struct SandboxPlan: Sendable, Hashable {
 /// The sandbox policy: a pure function from a document, the node's policy and what was assigned.
 public enum Sandbox {
     /// Computes the sandbox of a container, or of a function's instance.
-    public static func plan(_ input: SandboxInput) throws(SandboxRefusal) -> SandboxPlan {
-        let revision = input.workload.revision
+    public static func plan(_ given: SandboxInput) throws(SandboxRefusal) -> SandboxPlan {
+        let revision = given.workload.revision
+        var input = given
+        if revision.isZip { input.image = FunctionPackage.defaults(given.image) }
         try Permissions.check(revision, input.policy)
         var reasons: [String] = []
         if revision.kind == .vm { reasons.append("a virtual machine has no container sandbox") }

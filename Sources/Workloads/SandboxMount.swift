@@ -27,7 +27,7 @@ public struct SandboxMount: Sendable, Hashable {
     /// Everything that a sandbox mounts, in order: a mount below another comes after it.
     static func all(_ input: SandboxInput) -> [SandboxMount] {
         let revision = input.workload.revision
-        return kernel(input) + names(input) + secrets(input)
+        return kernel(input) + (revision.isZip ? [FunctionPackage.mount(input)] : []) + names(input) + secrets(input)
             + volumes(input).sorted { $0.destination < $1.destination }
             + input.devices.map { device in
                 SandboxMount(

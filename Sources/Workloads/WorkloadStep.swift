@@ -242,8 +242,10 @@ struct WorkloadStep {
         _ rest: (inout WorkloadStep) -> Void
     ) {
         if let blocked { return say(.failed, blocked) }
-        guard let digest = document.revision.image.digest else { return say(.failed, "its image has no digest") }
-        if !now.images.contains(digest) { return pull(key, document.revision.image, digest) }
+        for (place, image) in document.revision.images.enumerated() {
+            guard let digest = image.digest else { return say(.failed, "its image has no digest") }
+            if !now.images.contains(digest) { return pull(key, image, digest, place) }
+        }
         if key.revision == desired?.revision { memory.pulls = WorkloadRecord.Attempts() }
         if !now.prepared.contains(key) {
             if let full = now.diskFull { return say(.waiting, full) }
@@ -263,9 +265,9 @@ struct WorkloadStep {
     private func isReady(
         _ key: RevisionKey, _ document: Workload, _ reports: [WorkloadName: WorkloadReport], _ blocked: String?
     ) -> Bool {
-        guard blocked == nil, let digest = document.revision.image.digest else { return false }
-        return now.images.contains(digest) && now.prepared.contains(key)
-            && missingDependency(document, reports) == nil
+        let images = document.revision.images.map(\.digest)
+        return blocked == nil && images.allSatisfy { $0.map(now.images.contains) ?? false }
+            && now.prepared.contains(key) && missingDependency(document, reports) == nil
     }
 
     private mutating func serve(_ key: RevisionKey) {
@@ -274,7 +276,7 @@ struct WorkloadStep {
         say(.running, "")
     }
 
-    private mutating func pull(_ key: RevisionKey, _ image: WorkloadImage, _ digest: Digest256) {
+    private mutating func pull(_ key: RevisionKey, _ image: WorkloadImage, _ digest: Digest256, _ place: Int) {
         var reason = ""
         switch now.pulls[digest] {
         case .running: return say(.pulling, "")
@@ -286,7 +288,9 @@ struct WorkloadStep {
         case nil: break
         }
         if let full = now.diskFull { return say(.waiting, full) }
-        if memory.pulls.isDue(now.nowMilliseconds) {
+        // The image before it came at the first attempt: this one need not wait.
+        let isNext = place > 0 && memory.pulls.count == place && reason.isEmpty
+        if isNext || memory.pulls.isDue(now.nowMilliseconds) {
             memory.pulls.begin(now.nowMilliseconds, delay: 5000, maximum: WorkloadPlanner.pullWaitMilliseconds)
             actions.append(.pull(image))
         }

@@ -7,7 +7,7 @@ import Testing
 
 /// Mutations of good input, the same in every run: nothing may crash, and what is accepted must keep its promises.
 @Suite(.ownThreads) struct FuzzTests {
-    private func mutated(_ bytes: [UInt8], _ noise: inout SeededGenerator) -> [UInt8] {
+    static func mutated(_ bytes: [UInt8], _ noise: inout SeededGenerator) -> [UInt8] {
         var bytes = bytes
         for _ in 0...Int.random(in: 0..<4, using: &noise) {
             let place = bytes.isEmpty ? 0 : Int.random(in: 0..<bytes.count, using: &noise)
@@ -28,7 +28,7 @@ import Testing
         var noise = SeededGenerator(seed: 1)
         let seeds = ReferenceTests.good.map { Array($0.0.utf8) }
         for _ in 0..<6_000 {
-            let text = String(decoding: mutated(seeds.randomElement(using: &noise) ?? [], &noise), as: UTF8.self)
+            let text = String(decoding: Self.mutated(seeds.randomElement(using: &noise) ?? [], &noise), as: UTF8.self)
             guard let reference = try? ImageReference(parsing: text) else { continue }
             let again = try? ImageReference(parsing: reference.description)
             if again != reference {
@@ -44,7 +44,7 @@ import Testing
         let documents = image.blobs.values.filter { $0.first == UInt8(ascii: "{") }
         var noise = SeededGenerator(seed: 2)
         for _ in 0..<6_000 {
-            let bytes = mutated(documents.randomElement(using: &noise) ?? [], &noise)
+            let bytes = Self.mutated(documents.randomElement(using: &noise) ?? [], &noise)
             if case .manifest(let found)? = try? ImageDocument(parsing: bytes, mediaType: MediaType.manifest) {
                 if found.packings.count != found.layers.count { Issue.record("a layer without a packing") }
             }
@@ -68,7 +68,7 @@ import Testing
         crafted.add("etc/.wh..wh..opq")
         var noise = SeededGenerator(seed: 3)
         for _ in 0..<400 {
-            let archive = mutated(crafted.finished, &noise)
+            let archive = Self.mutated(crafted.finished, &noise)
             let path = try scratch.file("fuzzed", archive)
             let layer = StoredLayer(
                 path: path, packing: .plain, packedBytes: UInt64(archive.count), digest: Digest256(hashing: archive))

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A machine's disk and kernel as an OCI artifact, as `oras push` makes it.
-private struct Artifact {
+struct Artifact {
     var image: TestImage
 
     init(_ parts: [(type: String, bytes: [UInt8])], in scratch: Scratch) throws {

@@ -126,17 +126,3 @@ func ordinaryArchives(in scratch: Scratch) throws -> [[UInt8]] {
         return try Files.read(archive, limitBytes: 16 << 20)
     }
 }
-
-/// `mkfs.erofs` of version 1.7 or newer, which reads tar archives: named by `APUS_MKFS_EROFS`, of this repository's base,
-/// or the system's.
-let mkfsErofs: String? = {
-    let repository = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    let environment = try? Files.read("/proc/self/environ", limitBytes: 1 << 20)
-    let named = (environment ?? []).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-        .first { $0.hasPrefix("APUS_MKFS_EROFS=") }?.dropFirst(16)
-    return [named.map(String.init), "/\(repository)/.out/tools/mkfs.erofs", "/usr/bin/mkfs.erofs"].compactMap { $0 }
-        .first {
-            guard let outcome = try? Processes.run($0, ["--help"], timeoutSeconds: 10) else { return false }
-            return String(decoding: outcome.output + outcome.errorOutput, as: UTF8.self).contains("--tar=")
-        }
-}()

@@ -136,7 +136,7 @@ final class FunctionNode {
         let lines = Mutex<[String]>([])
     }
 
-    init(image: RuntimeImage = RuntimeImage()) throws {
+    init(image: any ImageFetcher = RuntimeImage()) throws {
         scratch = try MountScratch()
         places = NodePlaces(
             state: scratch.path + "/state", images: scratch.path + "/images", run: scratch.path + "/run")
@@ -165,12 +165,22 @@ final class FunctionNode {
 
     /// Has the node run these functions, and waits until all are served.
     func run(_ documents: [String: String]) throws {
-        generation += 1
         let workloads = try documents.sorted { $0.key < $1.key }.map { name, more in
             try Fixture.workload(name, #", "kind": "function", "mem_limit": "128m""# + more)
         }
+        try run(workloads)
+    }
+
+    /// Hands these to the node.
+    func assign(_ workloads: [Workload]) throws {
+        generation += 1
         keeper.assign(
             WorkloadAssignment(generation: generation, workloads: try workloads.map { try Fixture.assigned($0) }))
+    }
+
+    /// Has the node run these functions, and waits until all are served.
+    func run(_ workloads: [Workload]) throws {
+        try assign(workloads)
         let wanted = Set(try workloads.map { try Fixture.revision($0) })
         let deadline = Clock.bootMilliseconds() + 120_000
         while Clock.bootMilliseconds() < deadline {

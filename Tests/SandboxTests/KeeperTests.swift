@@ -228,7 +228,7 @@ struct Keeping {
         let ports = try Fixture.workload("ports", #", "kind": "function", "ports": ["80:80"]"#)
         keeper.assign(try Self.assignment(1, [secretless, user, zip, ports]))
         #expect(try node.wait("secretless") { $0.phase == .failed }.reason.contains("apus secret set nothing"))
-        #expect(try node.wait("zip") { $0.phase == .failed }.reason.contains("no zips"))
+        #expect(try node.wait("zip") { $0.phase == .failed }.reason.contains("'image' is no zip"))
         #expect(try node.wait("ports") { $0.phase == .failed }.reason.contains("a function has no ports"))
         #expect(try node.wait("user") { $0.phase == .failed }.reason.contains("no user 'nobody-here'"))
     }

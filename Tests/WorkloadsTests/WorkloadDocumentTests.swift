@@ -84,6 +84,8 @@ import Testing
         full, minimal(),
         #"{"name":"f","kind":"function","image":"\#(image)","function":{"timeout":"3s","url":"/f","#
             + #""schedule":["*/5 * * * *"],"base_image":"\#(image)"},"egress":[]}"#,
+        #"{"name":"z","kind":"function","image":"https://files.example/a/f.zip?v=2@sha256:\#(String(repeating: "0", count: 64))","#
+            + #""function":{"base_image":"\#(image)"}}"#,
         #"{"name":"m","kind":"vm","image":"\#(image)","vm":{"firmware":"kernel","cmdline":"quiet","disk_size":"2g"}}"#,
     ])
     func theWrittenOutDocumentIsReadBackEqual(_ text: String) throws {

@@ -88,13 +88,8 @@ struct SiteWorkloads {
 
     /// Only the accounts of registries that the workloads' images are at: a node learns no other password.
     private func registries(for entries: [Entry]) -> [StoredRegistry] {
-        let hosts = Set(entries.flatMap { Self.images($0.workload).map(\.registry) })
+        let hosts = Set(entries.flatMap { $0.workload.revision.images.map(\.registry) })
         return registries.filter { hosts.contains($0.account.host) }
-    }
-
-    /// The images that a workload needs.
-    static func images(_ workload: Workload) -> [WorkloadImage] {
-        [workload.revision.image] + (workload.revision.function?.baseImage.map { [$0] } ?? [])
     }
 
     private static func entry(

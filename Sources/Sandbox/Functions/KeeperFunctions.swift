@@ -11,9 +11,7 @@ extension KeeperCore {
     func checkFunction(_ revision: Revision) throws {
         let settings = revision.function ?? FunctionSettings()
         var reason: String?
-        if settings.baseImage != nil {
-            reason = "this node's version runs functions from OCI images, no zips: leave function.base_image out"
-        } else if !revision.ports.isEmpty || !revision.exposedPorts.isEmpty {
+        if !revision.ports.isEmpty || !revision.exposedPorts.isEmpty {
             reason = "a function has no ports: it is called at function.url, by schedule and by events"
         } else if !revision.isRootReadOnly {
             reason = "a function writes to /tmp only, within function.tmp_size: leave 'writable-root' out"
@@ -43,8 +41,8 @@ extension KeeperCore {
         for key in Set(ready).union(present.keys) {
             do {
                 if present[key] == true { isQuiet = false }
-                if let desired = wanted[key], let bundle = bundles[key] {
-                    try keep(key, bundle, desired, isPresent: present[key])
+                if let desired = wanted[key], bundles[key] != nil {
+                    try keep(key, desired, isPresent: present[key])
                 } else if let isRetired = present[key] {
                     isQuiet = false
                     if !isRetired { functions?.retire(key, graceMilliseconds: grace(key)) }
@@ -62,16 +60,14 @@ extension KeeperCore {
 
     private func grace(_ key: RevisionKey) -> Int64 { document(key)?.revision.stopGraceMilliseconds ?? 10_000 }
 
-    private func keep(
-        _ key: RevisionKey, _ bundle: BundleRecord, _ desired: DesiredWorkload, isPresent: Bool?
-    ) throws {
-        if isPresent == nil { return try serve(key, bundle, desired) }
+    private func keep(_ key: RevisionKey, _ desired: DesiredWorkload, isPresent: Bool?) throws {
+        if isPresent == nil { return try serve(key, desired) }
         guard isPresent == false, desired.restarts > functionRestarts[key] ?? 0 else { return }
         functions?.retire(key, graceMilliseconds: grace(key))
     }
 
-    private func serve(_ key: RevisionKey, _ bundle: BundleRecord, _ desired: DesiredWorkload) throws {
-        guard let workload = document(key), let entry = shelf.entries()[bundle.image],
+    private func serve(_ key: RevisionKey, _ desired: DesiredWorkload) throws {
+        guard let workload = document(key), let images = try images(of: workload),
             let ids = memory.ranges[key.workload.rawValue]
         else { throw SandboxError("what it needs is no longer there") }
         let host = try functions ?? startHost()
@@ -79,7 +75,8 @@ extension KeeperCore {
         functionRestarts[key] = desired.restarts
         host.serve(
             FunctionOrder(
-                order: try containerOrder(Job(key: key, workload: workload, image: entry, ids: ids)),
+                order: try containerOrder(
+                    Job(key: key, workload: workload, image: images.root, task: images.task, ids: ids)),
                 needsWire: workload.revision.hasNetwork))
     }
 

@@ -76,6 +76,9 @@ public struct Revision: Sendable, Hashable {
         machine = kind == .vm ? MachineSettings() : nil
     }
 
+    /// The images that it needs: its own, and the one that a zip runs on.
+    public var images: [WorkloadImage] { [image] + (function?.baseImage.map { [$0] } ?? []) }
+
     /// Whether it has a network at all.
     public var hasNetwork: Bool { !egress.isEmpty || !ports.isEmpty || !links.isEmpty || !exposedPorts.isEmpty }
 

@@ -10,7 +10,8 @@ public struct FunctionSettings: Sendable, Hashable {
     public var queue = 100
     /// `idle`: how long an instance is kept frozen without a call, in milliseconds. Default 10 minutes.
     public var idleMilliseconds: Int64 = 600_000
-    /// `base_image`: the image that a zip runs on, at `/var/task`; nil where `image` is an OCI image itself.
+    /// `base_image`: the image that the zip runs on, at `/var/task`, which `image` names then; nil where `image` is an
+    /// OCI image itself.
     public var baseImage: WorkloadImage?
     /// `handler`: what `_HANDLER` says. Default `bootstrap`.
     public var handler = "bootstrap"

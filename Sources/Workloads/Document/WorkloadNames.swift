@@ -52,8 +52,8 @@ public struct WorkloadImage: Hashable, Sendable, CustomStringConvertible {
     public let tag: String?
     /// The manifest's digest; nil only before the server has resolved the tag.
     public let digest: Digest256?
-    /// Whether it is a machine's disk at an `https` address, named by the digest of its bytes: `registry` is the host
-    /// then, and `repository` the path.
+    /// Whether it is a machine's disk or a function's zip at an `https` address, named by the digest of its bytes:
+    /// `registry` is the host then, and `repository` the path.
     public let isAddress: Bool
 
     static let allowed =

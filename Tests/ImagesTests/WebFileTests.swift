@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A server of files that knows ranges and sends one address on to another.
-private final class FileServer {
+final class FileServer {
     private let serving: ServingProgram
     let address: String
 
@@ -45,9 +45,10 @@ private final class FileServer {
 }
 
 @Suite(.ownThreads, .enabled(if: mkfsErofs != nil, "needs mkfs.erofs of erofs-utils 1.7: name it in APUS_MKFS_EROFS"))
-struct WebDiskTests {
+struct WebFileTests {
     private func pull(_ address: String, _ digest: Digest256, _ store: ImageStore) throws -> StoredImage {
-        let disk = try WebDisk(address: address, digest: digest, caCertificates: "", allowsPlainHTTP: true)
+        let disk = try WebFile(
+            address: address, digest: digest, content: .disk, caCertificates: "", allowsPlainHTTP: true)
         let puller = ImagePuller(
             store: store, builder: ImageBuilder(mkfsErofs: mkfsErofs ?? ""), platform: Platform(.amd64),
             pause: { _, _ in })
@@ -84,7 +85,7 @@ struct WebDiskTests {
         }
         #expect(try store.images().isEmpty)
         #expect(throws: ImageError.self) {
-            try WebDisk(address: server.address + "/disk", digest: other, caCertificates: "")
+            try WebFile(address: server.address + "/disk", digest: other, content: .disk, caCertificates: "")
         }
     }
 }

@@ -2,12 +2,25 @@ public import Contract
 public import Fetch
 internal import Linux
 
-/// A machine's disk at a plain address, named by the SHA-256 of its bytes: what takes no registry.
+/// A file at a plain address, named by the SHA-256 of its bytes: what takes no registry.
 ///
 /// The server is asked how large it is, which bounds the transfer, and believed in nothing else: the digest decides.
-public final class WebDisk: ImageSource {
+public final class WebFile: ImageSource {
+    /// What a file is taken for.
+    public enum Content: Sendable {
+        /// A virtual machine's disk.
+        case disk
+        /// A function's zip.
+        case zip
+
+        var mediaType: String { self == .disk ? MachinePart.anyDisk.rawValue : MediaType.zip }
+        var words: String { self == .disk ? "the disk" : "the zip" }
+    }
+
     /// The digest of its bytes.
     public let digest: Digest256
+    /// What it is taken for.
+    public let content: Content
     private let start: WebAddress
     private let client: HTTPClient
 
@@ -24,34 +37,36 @@ public final class WebDisk: ImageSource {
     /// Makes a source.
     ///
     /// - Parameters:
-    ///   - address: where the disk is.
+    ///   - address: where the file is.
     ///   - digest: the SHA-256 of its bytes.
+    ///   - content: what it is taken for.
     ///   - caCertificates: who may say that a server is the one meant, in PEM.
     ///   - allowsPlainHTTP: documents name `https` alone, tests do not.
     public init(
-        address: String, digest: Digest256, caCertificates: String, allowsPlainHTTP: Bool = false
+        address: String, digest: Digest256, content: Content, caCertificates: String, allowsPlainHTTP: Bool = false
     ) throws {
         guard let start = WebAddress(address), start.isSecure || allowsPlainHTTP else {
-            throw ImageError.registry("'\(ImagePath.printable(address.utf8))' is not the address of a disk")
+            throw ImageError.registry("'\(ImagePath.printable(address.utf8))' is not the address of a file")
         }
         self.digest = digest
+        self.content = content
         self.start = start
         client = try HTTPClient(
             HTTPConfiguration(caCertificates: caCertificates, allowsPlainHTTP: allowsPlainHTTP))
     }
 
-    /// The disk with its size, as its server says it.
+    /// The file with its size, as its server says it.
     func descriptor(_ limits: ImageLimits, cancellation: Cancellation?) throws -> Descriptor {
         try following { address in
             _ = try client.request("HEAD", address, limitBytes: 0, cancellation: cancellation)
         }
         guard let text = client.lastReply?.headers["content-length"], let bytes = UInt64(text), bytes > 0 else {
-            throw ImageError.registry("'\(start.host)' does not say how large the disk is")
+            throw ImageError.registry("'\(start.host)' does not say how large \(content.words) is")
         }
         guard bytes <= limits.packedBytes else {
-            throw ImageError.tooLarge(what: "the disk", limitBytes: limits.packedBytes)
+            throw ImageError.tooLarge(what: content.words, limitBytes: limits.packedBytes)
         }
-        return Descriptor(mediaType: MachinePart.anyDisk.rawValue, digest: digest, sizeBytes: bytes)
+        return Descriptor(mediaType: content.mediaType, digest: digest, sizeBytes: bytes)
     }
 
     /// The bytes from an offset on.
@@ -87,7 +102,7 @@ public final class WebDisk: ImageSource {
                 return try send(address.text)
             } catch FetchError.status(let status, let error) {
                 guard [301, 302, 303, 307, 308].contains(status) else {
-                    if status == 404 { throw ImageError.notFound("the disk") }
+                    if status == 404 { throw ImageError.notFound(content.words) }
                     throw ImageError.transfer(FetchError.status(status, error))
                 }
                 guard let location = client.lastReply?.headers["location"], let next = address.following(location)
