@@ -117,8 +117,13 @@ enum BenchScript {
         exec 4<>$here/said
         now() { echo "${EPOCHREALTIME/[.,]/}"; }
         heard() {
+            local again
             word= real= monotonic=
-            read -t 60 -r word real monotonic <&4 && [ "$word" = START ] && return 0
+            # It is there within a second; longer only where something failed.
+            for again in $(seq 30); do
+                read -t 2 -r word real monotonic <&4 && [ "$word" = START ] && return 0
+                kill -0 "$2" 2>/dev/null || break
+            done
             echo "FAILED $1 $(head -c 300 $here/errors | tr '\n' ' ') -"
             return 1
         }
@@ -128,7 +133,7 @@ enum BenchScript {
             begin=${EPOCHREALTIME/[.,]/}
             $runtime "$@" >&4 2>$here/errors &
             child=$!
-            heard $name && echo "SAMPLE $name $((real - begin))"
+            heard $name $child && echo "SAMPLE $name $((real - begin))"
             $runtime delete --force lab >/dev/null 2>&1
             wait $child
         }
@@ -164,7 +169,7 @@ enum BenchScript {
             begin=${EPOCHREALTIME/[.,]/}
             podman run --rm --name lab --network=none --rootfs $here/podman \#(program) start >&4 2>$here/errors &
             child=$!
-            heard podman && echo "SAMPLE podman $((real - begin))"
+            heard podman $child && echo "SAMPLE podman $((real - begin))"
             podman rm --force --time 0 lab >/dev/null 2>&1
             wait $child
         }
