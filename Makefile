@@ -1,6 +1,6 @@
 # Apus: every command that a newcomer needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab boot-artifact release packages packages-lab tools node attack programs debian base os clean
+.PHONY: help demo test check lint unit lab boot-artifact release packages packages-lab tools node attack programs debian base os bench bench-program clean
 SHELL := /bin/sh
 
 OUT := .out
@@ -59,6 +59,11 @@ attack: packages
 	@mkdir -p $(OUT)/lab
 	@strip -s -o $(OUT)/lab/apus-attack .build-release/release/apus-attack
 
+# The program of the benchmark's containers: static, so that its own start costs next to nothing.
+bench-program: packages
+	@mkdir -p $(OUT)/lab
+	@cc -O2 -std=gnu11 -Wall -Wextra -Werror -static -s -o $(OUT)/lab/apus-bench scripts/apus-bench.c
+
 programs: tools
 	@$(MAKE) --no-print-directory node
 
@@ -88,6 +93,9 @@ release: tools base os ## an OS release: VERSION=1.2.3 [SITE=site.json] [KEY=sit
 
 lab: packages-lab tools base os attack ## rehearse on virtual machines: SCENARIO="name name" or all
 	@$(APUS) lab $(SCENARIO)
+
+bench: packages-lab tools base os bench-program ## memory, disk and start times of a node, each against its bar
+	@$(APUS) lab bench
 
 demo: packages-lab ## from blank hardware to a rolled-back upgrade; WAIT=no ends at once
 	@$(MAKE) --no-print-directory -j2 programs debian

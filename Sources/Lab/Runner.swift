@@ -29,7 +29,7 @@ public enum LabRunner {
         var chosen: [Scenario] = []
         for name in names.flatMap({ Scenario.groups[$0] ?? [$0] }) {
             guard let scenario = Scenario.named(name) else {
-                let known = (Scenario.all.map(\.name) + Scenario.groups.keys.sorted()).joined(separator: ", ")
+                let known = (Scenario.known.map(\.name) + Scenario.groups.keys.sorted()).joined(separator: ", ")
                 throw LabError("there is no scenario '\(name)'; there are: \(known), all")
             }
             if !chosen.contains(where: { $0.name == name }) { chosen.append(scenario) }

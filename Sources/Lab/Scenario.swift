@@ -21,12 +21,15 @@ public struct Scenario: Sendable {
         self.run = run
     }
 
-    /// All scenarios; `provision-pxe` is first, since others start from what it leaves.
+    /// The scenarios that show that something works; `provision-pxe` is first, since others start from what it leaves.
     public static let all: [Scenario] =
         Provisioning.scenarios + Upgrading.scenarios + RollingBack.scenarios + Refusing.scenarios
         + Recovering.scenarios + BadInput.scenarios + RunningWorkloads.scenarios
         + RunningFunctions.scenarios + RunningMachines.scenarios
         + Attacking.scenarios + AttackingUnguarded.scenarios + HostileImages.scenarios
+
+    /// Those, and what measures: it proves nothing, and takes its time.
+    public static let known = all + [Benchmarking.scenario]
 
     /// Names that stand for several scenarios; such a name has a `RESULT` line of its own.
     public static let groups = [
@@ -34,5 +37,5 @@ public struct Scenario: Sendable {
     ]
 
     /// The scenario of that name.
-    public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
+    public static func named(_ name: String) -> Scenario? { known.first { $0.name == name } }
 }

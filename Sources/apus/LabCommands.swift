@@ -31,7 +31,7 @@ struct LabCommand: ParsableCommand {
         commandName: "lab", abstract: "Rehearses scenarios on virtual machines with real firmware.",
         discussion: "Everything is kept under .lab/NAME. APUS_LAB_PATIENCE stretches all deadlines on slow machines.")
 
-    @Argument(help: "Scenarios by name, or 'all'.", completion: .list(Scenario.all.map(\.name) + ["all"]))
+    @Argument(help: "Scenarios by name, or 'all'.", completion: .list(Scenario.known.map(\.name) + ["all"]))
     var scenarios: [String] = []
 
     @Flag(help: "List the scenarios; with --json as JSON.")
@@ -60,8 +60,8 @@ struct LabCommand: ParsableCommand {
 
     func run() throws {
         if list || (scenarios.isEmpty && inside == nil && inspect == nil && prepare == nil) {
-            return try output.show(Scenario.all.map { ["name": $0.name, "summary": $0.summary] }) {
-                table(["SCENARIO", "WHAT IT SHOWS"], Scenario.all.map { [$0.name, $0.summary] }, none: "")
+            return try output.show(Scenario.known.map { ["name": $0.name, "summary": $0.summary] }) {
+                table(["SCENARIO", "WHAT IT SHOWS"], Scenario.known.map { [$0.name, $0.summary] }, none: "")
             }
         }
         let status = try reporting { () -> Int32 in
