@@ -70,6 +70,7 @@ extension KeeperCore {
                 let entry = shelf.entries()[digest], let ids = memory.ranges[key.workload.rawValue]
             else { return }
             try check(workload.revision)
+            try effects.units.keepLog(of: key.workload, bytes: workload.revision.resources.logBytes)
             let job = Job(
                 key: key, workload: workload, image: entry, ids: ids, wire: try freeWire(workload), host: nil)
             let made = try make(job)
@@ -156,6 +157,7 @@ extension KeeperCore {
                 Job(
                     key: key, workload: workload, image: entry, ids: ids, wire: wire,
                     host: bundle.accelerator.map { effects.machineHost().with($0) }))
+            try effects.units.keepLog(of: key.workload, bytes: workload.revision.resources.logBytes)
             bundle.launch = BundleRecord.Launch(
                 state: .starting, sinceMilliseconds: effects.now().bootMilliseconds)
             try bundle.save(in: path)
