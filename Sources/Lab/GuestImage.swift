@@ -14,7 +14,7 @@ extension Registry {
         mount -t proc proc /proc
         mount -t sysfs sys /sys
         mount -t devtmpfs dev /dev 2>/dev/null
-        for module in failover net_failover virtio_net button evdev; do insmod /modules/$module.ko; done
+        for module in virtio_mmio failover net_failover virtio_net button evdev; do insmod /modules/$module.ko; done
         for word in $(cat /proc/cmdline); do
           case $word in ip=*) address=${word#ip=} ;; esac
         done
@@ -38,8 +38,8 @@ extension Registry {
         let script = """
             set -e
             mkdir -p "$1/modules" "$1/www"
-            for name in drivers/net/net_failover net/core/failover drivers/net/virtio_net drivers/acpi/button \\
-                drivers/input/evdev; do
+            for name in drivers/virtio/virtio_mmio drivers/net/net_failover net/core/failover drivers/net/virtio_net \\
+                drivers/acpi/button drivers/input/evdev; do
                 xz -dc "$2/kernel/$name.ko.xz" >"$1/modules/${name##*/}.ko"
             done
             for name in sh mount insmod cat sed grep head ifconfig route httpd poweroff; do

@@ -72,7 +72,26 @@ func describe(_ detail: WorkloadDetail) -> String {
                 place.revision.map(short) ?? "-", place.reportedSeconds.map(time) ?? "never", place.reason,
             ]
         }, none: "it runs on no node: no node matches its placement")
-    return listing(pairs) + "\n\n" + nodes
+    return ([listing(pairs), nodes] + [callTable(view)].compactMap(\.self)).joined(separator: "\n\n")
+}
+
+/// What a function did on each node since the node's agent started; nil where no node has said anything of calls.
+private func callTable(_ view: WorkloadView) -> String? {
+    let rows = view.nodes.compactMap { place in
+        place.calls.map { calls in
+            let average = calls.calls > 0 ? "\(calls.durationMilliseconds / Int64(calls.calls)) ms" : "-"
+            return [
+                nodeName(place), "\(calls.calls)", "\(calls.errors)", "\(calls.timeouts)", "\(calls.throttles)",
+                "\(calls.coldStarts)", average, calls.calls > 0 ? "\(calls.longestMilliseconds) ms" : "-",
+                "\(calls.instances)", "\(calls.queued)",
+            ]
+        }
+    }
+    guard !rows.isEmpty else { return nil }
+    let headings = [
+        "NODE", "CALLS", "ERRORS", "TIME-OUTS", "THROTTLED", "COLD STARTS", "AVERAGE", "LONGEST", "INSTANCES", "WAITING",
+    ]
+    return table(headings, rows, none: "")
 }
 
 /// A field of a document on one line; nil where it says nothing. The whole document is JSON's to show.

@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: 1...4 as ClosedRange<UInt64>) func whatWasChangedIsReadOrRefused(seed: UInt64) throws {
         let bytes = try Wire.encode(Self.sample)
         #expect(try Wire.decode(HealthConfiguration.self, from: bytes) == Self.sample)
-        var mutator = Mutator(seed: seed)
+        var mutator = ByteMutator(seed: seed)
         var (read, refused) = (0, 0)
         for _ in 0..<1500 {
             let changed = mutator.change(bytes)
@@ -79,45 +79,5 @@ import Testing
         let reported = HealthChecks.reported(many)
         #expect(reported.count == 64 && reported.first?.name.hasPrefix("500 ") == true)
         #expect(try Wire.encode(reported).count < 128 << 10)
-    }
-}
-
-/// Changes bytes as an enemy or a broken editor might: the same changes for the same seed.
-private struct Mutator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 | 1 }
-
-    /// Marsaglia's xorshift.
-    private mutating func random(_ bound: Int) -> Int {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return Int(state % UInt64(max(1, bound)))
-    }
-
-    private static let pieces =
-        [
-            "-1", "0", "65536", "9223372036854775808", "1e999", "0.5", "null", "true", "\"\"", "[]", "{}", "[[[[", "}",
-            "\"", "\\", "\\u0000", "\\n", "\u{202e}", ",", ":", " ", "\n", "http://", "file:///etc/shadow",
-        ].map { Array($0.utf8) } + [[0], [0xc3], [0xff, 0xff]]
-
-    mutating func change(_ bytes: [UInt8]) -> [UInt8] {
-        var bytes = bytes
-        for _ in 0...random(3) {
-            guard !bytes.isEmpty else { break }
-            let at = random(bytes.count)
-            let end = min(bytes.count, at + random(24))
-            let piece = Self.pieces[random(Self.pieces.count)]
-            switch random(6) {
-            case 0: bytes[at] ^= 1 << UInt8(random(8))
-            case 1: bytes[at] = UInt8(random(256))
-            case 2: bytes.replaceSubrange(at..<min(bytes.count, at + piece.count), with: piece)
-            case 3: bytes.insert(contentsOf: piece, at: at)
-            case 4: bytes.insert(contentsOf: bytes[at..<end], at: random(bytes.count))
-            default: bytes.removeSubrange(at..<(random(4) == 0 ? bytes.count : end))
-            }
-        }
-        return bytes
     }
 }

@@ -218,10 +218,12 @@ struct WorkloadRouteTests {
             }
             #expect(silent.workload.nodes.map(\.phase) == [nil] && silent.workload.nodes.map(\.nodeName) == ["one"])
             try await node.connect(site) { caller in
-                for phase in [WorkloadReport.Phase.pulling, .running, .running, .failed] {
-                    let report = WorkloadReport(
+                for (number, phase) in [WorkloadReport.Phase.pulling, .running, .running, .failed].enumerated() {
+                    var report = WorkloadReport(
                         name: name, phase: phase, reason: phase == .failed ? "exit\u{1b}[2J 1" : "",
                         revision: applied.revision, desired: applied.revision)
+                    report.calls = FunctionCounts()
+                    report.calls?.calls = number
                     _ = try await caller.exchange(
                         .post, "/v1/node/workloads", WorkloadReports(generation: 1, reports: [report]),
                         as: Acknowledgement.self)
@@ -235,6 +237,7 @@ struct WorkloadRouteTests {
                 let view = try #require(
                     try await caller.exchange(.get, "/v1/workloads", as: WorkloadList.self).workloads.first)
                 #expect(view.nodes.map(\.phase) == [.failed] && view.nodes.map(\.reason) == ["exit[2J 1"])
+                #expect(view.nodes.map(\.calls?.calls) == [3], "the newest counts")
                 let events = try await caller.exchange(.get, "/v1/events?node=\(node.id)", as: EventList.self).events
                 #expect(events.filter { $0.kind == "workload" }.count == 2, "running and failed, each once")
                 // What is no longer wanted and not yet gone is still shown, as long as there is a workload.

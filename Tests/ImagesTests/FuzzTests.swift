@@ -7,44 +7,31 @@ import Testing
 
 /// Mutations of good input, the same in every run: nothing may crash, and what is accepted must keep its promises.
 @Suite(.ownThreads) struct FuzzTests {
-    static func mutated(_ bytes: [UInt8], _ noise: inout SeededGenerator) -> [UInt8] {
-        var bytes = bytes
-        for _ in 0...Int.random(in: 0..<4, using: &noise) {
-            let place = bytes.isEmpty ? 0 : Int.random(in: 0..<bytes.count, using: &noise)
-            switch Int.random(in: 0..<6, using: &noise) {
-            case 0 where !bytes.isEmpty: bytes[place] ^= UInt8(1) << UInt8.random(in: 0..<8, using: &noise)
-            case 1 where !bytes.isEmpty: bytes[place] = UInt8.random(in: 0...255, using: &noise)
-            case 2 where !bytes.isEmpty: bytes.remove(at: place)
-            case 3:
-                bytes.insert(contentsOf: Array("/.:@-_\"{}[],\\0%".utf8).shuffled(using: &noise).prefix(2), at: place)
-            case 4: bytes.removeLast(min(bytes.count, Int.random(in: 0..<8, using: &noise)))
-            default: bytes.insert(contentsOf: bytes[place...].prefix(16), at: place)
-            }
-        }
-        return bytes
-    }
-
     @Test func referencesThatAreAcceptedAreCanonical() {
-        var noise = SeededGenerator(seed: 1)
+        var mutator = ByteMutator(seed: 1)
         let seeds = ReferenceTests.good.map { Array($0.0.utf8) }
         for _ in 0..<6_000 {
-            let text = String(decoding: Self.mutated(seeds.randomElement(using: &noise) ?? [], &noise), as: UTF8.self)
+            let text = String(decoding: mutator.change(seeds[mutator.random(seeds.count)]), as: UTF8.self)
             guard let reference = try? ImageReference(parsing: text) else { continue }
             let again = try? ImageReference(parsing: reference.description)
             if again != reference {
                 Issue.record("'\(text)' became '\(reference)' and that '\(String(describing: again))'")
             }
-            if reference.description.contains("..") { Issue.record("'\(text)'") }
+            // A tag may have two dots, but it is no part of a path by itself.
+            if reference.description.split(separator: "/").contains("..") { Issue.record("'\(text)'") }
+            if reference.repository.contains("..") { Issue.record("'\(text)'") }
         }
     }
 
     @Test func documentsNeverBreakTheirBounds() throws {
         let scratch = try Scratch()
         let image = try TestImage(archives: [CraftedTar().finished], in: scratch)
-        let documents = image.blobs.values.filter { $0.first == UInt8(ascii: "{") }
-        var noise = SeededGenerator(seed: 2)
+        // In one order in every run: a dictionary's is another each time.
+        let documents = image.blobs.sorted { $0.key.description < $1.key.description }.map(\.value)
+            .filter { $0.first == UInt8(ascii: "{") }
+        var mutator = ByteMutator(seed: 2)
         for _ in 0..<6_000 {
-            let bytes = Self.mutated(documents.randomElement(using: &noise) ?? [], &noise)
+            let bytes = mutator.change(documents[mutator.random(documents.count)])
             if case .manifest(let found)? = try? ImageDocument(parsing: bytes, mediaType: MediaType.manifest) {
                 if found.packings.count != found.layers.count { Issue.record("a layer without a packing") }
             }
@@ -66,9 +53,9 @@ import Testing
         crafted.pax("SCHILY.xattr.user.a", "b")
         crafted.add("etc/.wh.gone")
         crafted.add("etc/.wh..wh..opq")
-        var noise = SeededGenerator(seed: 3)
+        var mutator = ByteMutator(seed: 3)
         for _ in 0..<400 {
-            let archive = Self.mutated(crafted.finished, &noise)
+            let archive = mutator.change(crafted.finished)
             let path = try scratch.file("fuzzed", archive)
             let layer = StoredLayer(
                 path: path, packing: .plain, packedBytes: UInt64(archive.count), digest: Digest256(hashing: archive))

@@ -67,10 +67,10 @@ import Testing
         let seeds = try ["good-linked", "duplicate-entry-above", "through-link", "good-single", "malformed-bzip2"].map {
             try Files.read("\(scratch.path)/\($0).zip", limitBytes: 1 << 20)
         }
-        var noise = SeededGenerator(seed: 11)
+        var mutator = ByteMutator(seed: 11)
         var taken = 0
         for round in 0..<3000 {
-            let bytes = FuzzTests.mutated(seeds[round % seeds.count], &noise)
+            let bytes = mutator.change(seeds[round % seeds.count])
             let path = try scratch.file("fuzzed", bytes)
             guard let tree = try? ZipFile.tree(path) else { continue }
             taken += 1

@@ -17,7 +17,7 @@ import Testing
     @Test(arguments: Sample.all.indices) func whatWasChangedIsRefusedOrRead(index: Int) throws {
         let sample = try Sample.all[index]()
         #expect(try sample.read(sample.bytes), "\(sample.name): as it was")
-        var mutator = Mutator(seed: UInt64(index) + 1)
+        var mutator = ByteMutator(seed: UInt64(index) + 1)
         var refused = 0
         for _ in 0..<sample.rounds {
             let bytes = mutator.change(sample.bytes)
@@ -251,43 +251,6 @@ private struct Sample {
             _ = try image.commandLine()
             return image.sections.allSatisfy { $0.sizeBytes == 0 || $0.offset + $0.sizeBytes <= UInt64(changed.count) }
         }
-    }
-}
-
-/// Changes bytes as an enemy or a broken medium might: the same changes for the same seed.
-private struct Mutator {
-    private var generator: SeededGenerator
-
-    init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
-
-    private mutating func random(_ bound: Int) -> Int { Int.random(in: 0..<max(1, bound), using: &generator) }
-
-    /// Numbers at the edges of their types, and what ends or nests a text.
-    private static let pieces: [[UInt8]] =
-        [
-            "-1", "0", "9223372036854775808", "1e999", "0.5", "null", "true", "\"\"", "[]", "{}", "[[[[", "}", "\"",
-            "\\",
-            "\\u0000", "\u{202e}", ",", "=", "\n",
-        ].map { Array($0.utf8) }
-        + [[0, 0, 0, 0], [255, 255, 255, 255], [255, 255, 255, 255, 255, 255, 255, 127], [0, 0, 0, 128], [0xc3]]
-
-    mutating func change(_ bytes: [UInt8]) -> [UInt8] {
-        var bytes = bytes
-        for _ in 0...random(3) {
-            guard !bytes.isEmpty else { break }
-            let at = random(bytes.count)
-            let end = min(bytes.count, at + random(24))
-            let piece = Self.pieces[random(Self.pieces.count)]
-            switch random(6) {
-            case 0: bytes[at] ^= 1 << UInt8(random(8))
-            case 1: bytes[at] = UInt8(random(256))
-            case 2: bytes.replaceSubrange(at..<min(bytes.count, at + piece.count), with: piece)
-            case 3: bytes.insert(contentsOf: piece, at: at)
-            case 4: bytes.insert(contentsOf: bytes[at..<end], at: random(bytes.count))
-            default: bytes.removeSubrange(at..<(random(4) == 0 ? bytes.count : end))
-            }
-        }
-        return bytes
     }
 }
 

@@ -130,7 +130,11 @@ import Workloads
             #expect(listed.contains("out of luck really") == (code != 0))
         }
         #expect(try await server.apus("workload", "list", "--node", "beta").code == 1)
-        #expect(try await server.apus("workload", "show", "web").output.contains("alpha"))
+        let shown = try await server.apus("workload", "show", "web").output
+        // Calls, errors, time-outs, throttled, cold starts, the average and the longest time.
+        let words = shown.split(separator: "\n").last?.split(separator: " ").map(String.init)
+        #expect(words == ["alpha", "2", "1", "1", "7", "1", "5000", "ms", "6000", "ms", "0", "0"], "\(shown)")
+        #expect(shown.contains("CALLS  ERRORS  TIME-OUTS  THROTTLED  COLD STARTS"))
     }
 
     /// A node's part: it waits for the revision that is meant and says how that fares.
@@ -140,9 +144,14 @@ import Workloads
             guard let assigned = assignment.workloads.first,
                 let wanted = try? assigned.desired().workload, wanted.revision.resources.pids == processes
             else { return nil }
-            let report = WorkloadReport(
+            var report = WorkloadReport(
                 name: wanted.name, phase: phase, reason: phase == .failed ? "out of luck\u{7} really" : "",
                 revision: assigned.revision, desired: assigned.revision)
+            report.calls = FunctionCounts()
+            report.calls?.count(.succeeded, durationMilliseconds: 4000, isCold: true)
+            report.calls?.count(
+                .ended(type: "Sandbox.Timedout", message: "late"), durationMilliseconds: 6000, isCold: false)
+            report.calls?.throttles = 7
             return try node.report(http, report, generation: assignment.generation)
         }
     }

@@ -66,7 +66,7 @@ struct WorkloadViews {
             return WorkloadOnNode(
                 node: node.id, nodeName: node.name, isPlaced: isPlaced, phase: report?.report.phase,
                 reason: report?.report.reason ?? "", revision: report?.report.revision,
-                reportedSeconds: report?.sinceSeconds)
+                reportedSeconds: report?.sinceSeconds, calls: report?.report.calls)
         }
     }
 }

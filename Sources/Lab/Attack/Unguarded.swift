@@ -131,7 +131,7 @@ public struct Unguarded: Sendable {
                 UnitProperty("LimitRTPRIO", "infinity"),
             ]
         case .logRate:
-            drop("LogRateLimitIntervalSec", "LogRateLimitBurst")
+            drop("LogRateLimitIntervalSec", "LogRateLimitBurst", "LogNamespace")
             properties.append(UnitProperty("LogRateLimitIntervalSec", "0"))
         default: break
         }

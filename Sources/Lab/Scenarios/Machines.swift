@@ -23,7 +23,7 @@ enum RunningMachines {
           interval: 5s
           timeout: 10s
           start_interval: 2s
-          start_period: 20m
+          start_period: 10m
         """
 
     private static func play(_ lab: Rehearsal) throws {
@@ -47,7 +47,7 @@ enum RunningMachines {
         }
         try lab.step("it starts, has its address, and its published port is reached") {
             try lab.apus("workload", "restart", "guest")
-            let seen = try lab.waitForWorkload("guest", to: "run", within: 1200) { $0.phase == "running" }
+            let seen = try lab.waitForWorkload("guest", to: "run", within: 600) { $0.phase == "running" }
             try lab.expect(
                 seen.reason.contains("with tcg") || seen.reason.contains("with kvm"),
                 "the state says how it runs: '\(seen.reason)'")

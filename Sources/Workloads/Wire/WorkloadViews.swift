@@ -82,11 +82,13 @@ public struct WorkloadOnNode: Sendable, Codable, Equatable {
     public var revision: Digest256?
     /// When the node said so, in seconds since 1970; nil until then.
     public var reportedSeconds: Int64?
+    /// What a function did there since the node's agent started; nil for other kinds, and until the node has said so.
+    public var calls: FunctionCounts?
 
     /// Makes a view.
     public init(
         node: NodeID, nodeName: String?, isPlaced: Bool, phase: WorkloadReport.Phase? = nil, reason: String = "",
-        revision: Digest256? = nil, reportedSeconds: Int64? = nil
+        revision: Digest256? = nil, reportedSeconds: Int64? = nil, calls: FunctionCounts? = nil
     ) {
         self.node = node
         self.nodeName = nodeName
@@ -95,6 +97,7 @@ public struct WorkloadOnNode: Sendable, Codable, Equatable {
         self.reason = reason
         self.revision = revision
         self.reportedSeconds = reportedSeconds
+        self.calls = calls
     }
 }
 
