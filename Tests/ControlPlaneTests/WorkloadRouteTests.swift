@@ -89,7 +89,7 @@ struct WorkloadRouteTests {
         try await TestSite.run(resolver: tags) { site in
             let node = try await AdmittedNode.make(site)
             let zip = "https://files.example/f.zip@sha256:\(try TestWorkload.digest(3))"
-            func document(_ base: String) -> [UInt8] {
+            @Sendable func document(_ base: String) -> [UInt8] {
                 Array(#"{"name": "f", "kind": "function", "image": "\#(zip)", "function": {\#(base)}}"#.utf8)
             }
             try await site.administrator { caller in
