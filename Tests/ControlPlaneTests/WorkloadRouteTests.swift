@@ -93,8 +93,10 @@ struct WorkloadRouteTests {
                 Array(#"{"name": "f", "kind": "function", "image": "\#(zip)", "function": {\#(base)}}"#.utf8)
             }
             try await site.administrator { caller in
+                let password = try #require(SecretValue(bytes: Array("hunter2".utf8)))
                 _ = try await caller.exchange(
-                    .put, "/v1/registries/registry.example", RegistryRequest(username: "user"), as: RegistryView.self)
+                    .put, "/v1/registries/registry.example", RegistryRequest(username: "user", password: password),
+                    as: RegistryView.self)
                 let response = try await caller.send(.put, "/v1/workloads/f", body: document(""))
                 #expect(response.status == .unprocessableContent)
                 let words = String(decoding: response.bytes, as: UTF8.self)
