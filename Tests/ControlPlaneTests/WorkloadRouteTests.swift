@@ -84,6 +84,34 @@ struct WorkloadRouteTests {
         }
     }
 
+    @Test func aZipsBaseImageIsResolvedAndItsRegistrysAccountGoesWithIt() async throws {
+        let tags = TestTags(["registry.example/provided:al2023": try TestWorkload.digest(7)])
+        try await TestSite.run(resolver: tags) { site in
+            let node = try await AdmittedNode.make(site)
+            let zip = "https://files.example/f.zip@sha256:\(try TestWorkload.digest(3))"
+            @Sendable func document(_ base: String) -> [UInt8] {
+                Array(#"{"name": "f", "kind": "function", "image": "\#(zip)", "function": {\#(base)}}"#.utf8)
+            }
+            try await site.administrator { caller in
+                let password = try #require(SecretValue(bytes: Array("hunter2".utf8)))
+                _ = try await caller.exchange(
+                    .put, "/v1/registries/registry.example", RegistryRequest(username: "user", password: password),
+                    as: RegistryView.self)
+                let response = try await caller.send(.put, "/v1/workloads/f", body: document(""))
+                #expect(response.status == .unprocessableContent)
+                let words = String(decoding: response.bytes, as: UTF8.self)
+                #expect(words.contains("function.base_image: is missing"), "\(words)")
+                try await caller.apply("f", document(#""base_image": "registry.example/provided:al2023""#))
+            }
+            #expect(tags.questions.map(\.image) == ["registry.example/provided:al2023"], "the zip has its digest")
+            let assignment = try await node.connect(site) { try await $0.assignment() }
+            let revision = try #require(try assignment.workloads.first?.desired()).workload.revision
+            #expect(revision.image.description == zip)
+            #expect(revision.function?.baseImage?.digest == (try TestWorkload.digest(7)))
+            #expect(assignment.registries.map(\.host) == ["registry.example"])
+        }
+    }
+
     @Test func aTagIsResolvedOnceAndItsDigestIsKept() async throws {
         let tags = TestTags(["registry.example:5000/app:1": try TestWorkload.digest(7)])
         try await TestSite.run(resolver: tags) { site in

@@ -12,15 +12,19 @@ import Workloads
 /// Fetches zips from a real server into a real store, and puts the base image beside them.
 private final class ZipFetcher: ImageFetcher {
     private let port: Int
+    /// More lines for the script that fills the base image.
+    private let more: String
     let requests = Mutex<[ImagePullRequest]>([])
 
-    init(port: Int) { self.port = port }
+    init(port: Int, base more: String) {
+        self.port = port
+        self.more = more
+    }
 
     func fetch(_ request: ImagePullRequest) throws {
         requests.withLock { $0.append(request) }
-        // What the image itself would start, and what it has where the zip is, must not be seen.
         guard let found = WebFile.parse(request.reference) else {
-            return try RuntimeImage(more: "echo old >tree/var/task/old", entrypoint: ["/bin/false"]).fetch(request)
+            return try RuntimeImage(more: more, entrypoint: ["/bin/false"]).fetch(request)
         }
         guard request.isZip else { throw SandboxError("it is not said to be a zip") }
         let name = found.address.split(separator: "/").last.map(String.init) ?? ""
@@ -41,14 +45,20 @@ private final class ZipFetcher: ImageFetcher {
 struct ZipFunctions {
     private let scratch: Scratch
     private let server: ServingProgram
+    /// What the base image itself would start, and what it has where the zip is, must not be seen.
     private let fetcher: ZipFetcher
+    /// One without a directory where the zip is to be.
+    private let emptyFetcher: ZipFetcher
 
     init() throws {
         scratch = try Scratch()
         let folder = try scratch.folder("served")
         server = try ServingProgram(
-            "/usr/bin/python3", ["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder])
-        fetcher = ZipFetcher(port: try #require(server.ports.first))
+            "/bin/sh",
+            ["-c", "exec python3 -u -m http.server 0 --bind 127.0.0.1 --directory \(folder) 2>/dev/null"])
+        let port = try #require(server.ports.first)
+        fetcher = ZipFetcher(port: port, base: "echo old >tree/var/task/old")
+        emptyFetcher = ZipFetcher(port: port, base: "rm -r tree/var/task")
     }
 
     static let handler = #"""
@@ -129,7 +139,7 @@ struct ZipFunctions {
     }
 
     @Test func aZipThatCannotRunIsAReasonAndTheOldOneStays() throws {
-        let node = try FunctionNode(image: fetcher)
+        let node = try FunctionNode(image: emptyFetcher)
         try node.run([try function("web", version: "one")])
         try node.assign([try function("web", version: "broken", mode: 0o644)])
         try node.wait { reports in
