@@ -48,7 +48,9 @@ public struct WorkloadStreams: Sendable {
     /// the node's, where a function's lines go while nothing of it runs.
     ///
     /// - Parameter functions: what functions' lines are marked with: their instances' units come and go.
-    static func journal(of name: WorkloadName, units: [String], functions: [String] = [], lines: Int?, follows: Bool) -> [String] {
+    static func journal(of name: WorkloadName, units: [String], functions: [String] = [], lines: Int?, follows: Bool)
+        -> [String]
+    {
         let count = lines.map { "\(min(max($0, 0), StreamLimit.tailLines))" } ?? "all"
         return ["--no-pager", "--quiet", "--output=cat", "--namespace=+\(WorkloadJournal.namespace(name))"]
             + ["--lines=\(count)"] + (follows ? ["--follow"] : [])

@@ -89,7 +89,8 @@ private func callTable(_ view: WorkloadView) -> String? {
     }
     guard !rows.isEmpty else { return nil }
     let headings = [
-        "NODE", "CALLS", "ERRORS", "TIME-OUTS", "THROTTLED", "COLD STARTS", "AVERAGE", "LONGEST", "INSTANCES", "WAITING",
+        "NODE", "CALLS", "ERRORS", "TIME-OUTS", "THROTTLED", "COLD STARTS", "AVERAGE", "LONGEST", "INSTANCES",
+        "WAITING",
     ]
     return table(headings, rows, none: "")
 }

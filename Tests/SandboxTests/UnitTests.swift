@@ -2,10 +2,10 @@ import Contract
 import Foundation
 import Linux
 import Testing
-@testable import Workloads
 
 @testable import Images
 @testable import Sandbox
+@testable import Workloads
 
 /// What systemd says, as facts for the planner.
 struct Units {
@@ -139,7 +139,8 @@ struct Units {
         let web = try #require(WorkloadName("web"))
         #expect(
             WorkloadStreams.journal(of: web, units: ["a.service", "b.service"], lines: 5, follows: true) == [
-                "--no-pager", "--quiet", "--output=cat", "--namespace=+apus-web", "--lines=5", "--follow", "_SYSTEMD_UNIT=a.service",
+                "--no-pager", "--quiet", "--output=cat", "--namespace=+apus-web", "--lines=5", "--follow",
+                "_SYSTEMD_UNIT=a.service",
                 "_SYSTEMD_UNIT=b.service",
             ])
         #expect(WorkloadStreams.journal(of: web, units: [], lines: nil, follows: false).contains("--lines=all"))

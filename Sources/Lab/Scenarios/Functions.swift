@@ -15,7 +15,7 @@ enum RunningFunctions {
         """
         {"name": "count", "kind": "function", "image": "\(Registry.functionImage)", "mem_limit": "48m",
          "entrypoint": ["/var/runtime/bootstrap"],
-         "function": {"handler": "function.handle", "url": "/count", "timeout": "60s", "init_timeout": "60s",
+         "function": {"handler": "function.handle", "url": "/count", "timeout": "30s", "init_timeout": "60s",
                       "concurrency": \(concurrency), "queue": 100, "idle": "10m"}}
         """
     }
