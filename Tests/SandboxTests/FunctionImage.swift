@@ -26,7 +26,7 @@ struct RuntimeImage: ImageFetcher {
         while :; do
           head=$(mktemp)
           event=$(curl -sSL -D "$head" "$api/next")
-          id=$(sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: *\([^[:space:]]*\).*/\1/p' "$head")
+          id=$(grep -i '^lambda-runtime-aws-request-id:' "$head" | cut -d ' ' -f 2 | tr -d '\r')
           answer=$("${_HANDLER#*.}" "$event")
           curl -sS -d "$answer" "$api/$id/response"
         done

@@ -94,7 +94,7 @@ struct ZipFunctions {
         try run(
             "/usr/bin/python3",
             [
-                "-c", program, path, "bootstrap", "\(mode)", RuntimeImage.tutorial, "function.sh", "\(0o644)",
+                "-c", program, path, "bootstrap", "\(mode)", RuntimeImage.shell, "function.sh", "\(0o644)",
                 Self.handler, "version", "\(0o600)", version,
             ])
         let bytes = try Files.read(path, limitBytes: 1 << 20)
