@@ -93,7 +93,6 @@ extension KeeperCore {
                 let images = try images(of: workload), let ids = memory.ranges[key.workload.rawValue]
             else { return }
             try check(workload.revision)
-            try effects.units.keepLog(of: key.workload, bytes: workload.revision.resources.logBytes)
             let job = Job(
                 key: key, workload: workload, image: images.root, task: images.task, ids: ids,
                 wire: try freeWire(workload), host: nil)
@@ -181,7 +180,6 @@ extension KeeperCore {
                 Job(
                     key: key, workload: workload, image: entry, ids: ids, wire: wire,
                     host: bundle.accelerator.map { effects.machineHost().with($0) }))
-            try effects.units.keepLog(of: key.workload, bytes: workload.revision.resources.logBytes)
             bundle.launch = BundleRecord.Launch(
                 state: .starting, sinceMilliseconds: effects.now().bootMilliseconds)
             try bundle.save(in: path)

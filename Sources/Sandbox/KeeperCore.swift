@@ -144,7 +144,6 @@ final class KeeperCore {
             ) { first, _ in first }
             tidy(plan)
             tidyDisks()
-            tidyLogs()
             applyRules(BundleRecord.all(in: effects.places))
             let areFunctionsQuiet = lookAfterFunctions(plan, bundles)
             let reports = counted(plan.reports, now.bootMilliseconds)

@@ -151,13 +151,6 @@ extension KeeperCore {
         }
     }
 
-    /// A log stays as long as its workload.
-    func tidyLogs() {
-        guard content.generation > 0, content.refused.isEmpty else { return }
-        let kept = Set(content.desired.map(\.workload.name) + BundleRecord.all(in: effects.places).keys.map(\.workload))
-        do { try effects.units.forgetLogs(except: kept) } catch { tell("logs", "\(error)") }
-    }
-
     /// The state of a machine that runs says what runs its processors.
     func withAccelerators(_ reports: [WorkloadReport]) -> [WorkloadReport] {
         let bundles = BundleRecord.all(in: effects.places)

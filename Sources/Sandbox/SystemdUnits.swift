@@ -8,8 +8,6 @@ public struct SystemdUnits: UnitManager {
     /// What is read of `systemctl show`.
     static let outputBytes = 1 << 20
 
-    private let journals = WorkloadJournals()
-
     /// Makes it.
     public init() {}
 
@@ -64,12 +62,6 @@ public struct SystemdUnits: UnitManager {
 
     /// `systemctl reset-failed`; a unit that is not there is fine.
     public func forget(_ name: String) throws { _ = try? systemctl(["reset-failed", name]) }
-
-    /// A journal of its own with its settings.
-    public func keepLog(of workload: WorkloadName, bytes: UInt64) throws { try journals.keep(workload, bytes: bytes) }
-
-    /// Removes journals that nobody writes any more.
-    public func forgetLogs(except kept: Set<WorkloadName>) throws { try journals.forget(except: kept) }
 
     /// The words after a move into the unit's control group.
     public func inside(_ unit: UnitStatus, _ words: [String]) -> [String] {

@@ -68,12 +68,6 @@ public protocol UnitManager: Sendable {
     /// Forgets a unit that has ended.
     func forget(_ name: String) throws
 
-    /// Gives a workload a log of its own that takes at most so many bytes of the disk; before a unit of it starts.
-    func keepLog(of workload: WorkloadName, bytes: UInt64) throws
-
-    /// Removes the logs of all other workloads.
-    func forgetLogs(except kept: Set<WorkloadName>) throws
-
     /// The command line that runs words inside a unit's limits instead of the agent's.
     func inside(_ unit: UnitStatus, _ words: [String]) -> [String]
 }

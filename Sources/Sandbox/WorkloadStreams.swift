@@ -41,19 +41,15 @@ public struct WorkloadStreams: Sendable {
         guard !units.isEmpty else { throw SandboxError("this node has no workload '\(name)'") }
         return try PipedProcess(
             "/usr/bin/journalctl",
-            Self.journal(of: name, units: units, functions: functions(name), lines: lines, follows: follows))
+            Self.journal(units: units, functions: functions(name), lines: lines, follows: follows))
     }
 
-    /// What the processes of units wrote, and nothing that systemd says of them: from the workload's own journal, and
-    /// the node's, where a function's lines go while nothing of it runs.
+    /// What the processes of units wrote, and nothing that systemd says of them.
     ///
     /// - Parameter functions: what functions' lines are marked with: their instances' units come and go.
-    static func journal(of name: WorkloadName, units: [String], functions: [String] = [], lines: Int?, follows: Bool)
-        -> [String]
-    {
+    static func journal(units: [String], functions: [String] = [], lines: Int?, follows: Bool) -> [String] {
         let count = lines.map { "\(min(max($0, 0), StreamLimit.tailLines))" } ?? "all"
-        return ["--no-pager", "--quiet", "--output=cat", "--namespace=+\(WorkloadJournal.namespace(name))"]
-            + ["--lines=\(count)"] + (follows ? ["--follow"] : [])
+        return ["--no-pager", "--quiet", "--output=cat", "--lines=\(count)"] + (follows ? ["--follow"] : [])
             + units.map { "_SYSTEMD_UNIT=\($0)" }
             + functions.flatMap { name in
                 [

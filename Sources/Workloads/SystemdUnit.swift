@@ -84,7 +84,7 @@ public struct SystemdUnit: Sendable, Hashable {
         properties =
             [UnitProperty("Slice", Self.slice), UnitProperty("Type", "exec")] + Self.limits(revision.resources)
             + Self.devices(input) + (input.instance == nil ? Self.running(revision) : Self.runningOnce)
-            + Self.logging(input.workload.name, revision.resources, identifier: log)
+            + Self.logging(revision.resources, name: log)
     }
 
     static func limits(_ wanted: WorkloadResources) -> [UnitProperty] {
@@ -176,16 +176,11 @@ public struct SystemdUnit: Sendable, Hashable {
         return max(policy.windowMilliseconds, total * 2)
     }
 
-    /// Into the workload's own journal, which bounds what is kept. What comes faster than anybody reads is dropped
-    /// before it is stored, so that a flood does not wear the disk.
-    static func logging(
-        _ workload: WorkloadName, _ wanted: WorkloadResources, identifier: String
-    ) -> [UnitProperty] {
+    /// Lines of a log above the kept size in ten seconds are dropped by the journal before they are stored.
+    static func logging(_ wanted: WorkloadResources, name: String) -> [UnitProperty] {
         [
             UnitProperty("StandardInput", "null"), UnitProperty("StandardOutput", "journal"),
-            UnitProperty("StandardError", "journal"),
-            UnitProperty("LogNamespace", WorkloadJournal.namespace(workload)),
-            UnitProperty("SyslogIdentifier", identifier),
+            UnitProperty("StandardError", "journal"), UnitProperty("SyslogIdentifier", name),
             UnitProperty("LogRateLimitIntervalSec", "10s"),
             UnitProperty("LogRateLimitBurst", "\(max(100, min(wanted.logBytes / 1024, 100_000)))"),
         ]

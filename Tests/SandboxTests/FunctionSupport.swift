@@ -106,9 +106,6 @@ final class GroupUnits: UnitManager {
     }
 
     func inside(_ unit: UnitStatus, _ words: [String]) -> [String] { Self.wrapper + words }
-    /// The log is a file here, and goes with the test.
-    func keepLog(of workload: WorkloadName, bytes: UInt64) {}
-    func forgetLogs(except kept: Set<WorkloadName>) {}
 
     func killAll() {
         for name in names {

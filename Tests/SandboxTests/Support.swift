@@ -146,8 +146,6 @@ final class ProcessUnits: UnitManager {
 
     private let running = Mutex<[String: Running]>([:])
     let starts = Mutex<[String]>([])
-    /// The bounds of logs.
-    let kept = Mutex<[WorkloadName: UInt64]>([:])
     private let runtimeRoot: String
     private let logs: String
 
@@ -231,8 +229,6 @@ final class ProcessUnits: UnitManager {
         Tool.run(Self.wrapper + ["crun", "--root", runtimeRoot, "delete", "--force", container(name)])
     }
     func inside(_ unit: UnitStatus, _ words: [String]) -> [String] { Self.wrapper + words }
-    func keepLog(of workload: WorkloadName, bytes: UInt64) { kept.withLock { $0[workload] = bytes } }
-    func forgetLogs(except: Set<WorkloadName>) { kept.withLock { $0 = $0.filter { except.contains($0.key) } } }
 
     func killAll() {
         let names = running.withLock { Array($0.keys) }

@@ -17,7 +17,7 @@ import Testing
            {"type": "tmpfs", "target": "/tmp", "tmpfs": {"size": "64m", "mode": "01777"}}],
          "mem_limit": "512MiB", "cpus": 1.5, "pids_limit": 64, "shm_size": "16m",
          "blkio_config": {"weight": 200, "read_bps": "10mb", "write_iops": 100},
-         "logging": {"options": {"max-size": "2m"}}, "storage_opt": {"size": "2g"},
+         "logging": {"options": {"max-size": "1m"}}, "storage_opt": {"size": "2g"},
          "ulimits": {"nofile": {"soft": 100, "hard": 200}, "core": 0},
          "egress": [{"to": "*.example.com", "ports": [443, "8000-8010"]},
                     {"to": "192.0.2.0/24", "ports": [53], "protocol": "udp"}, {"to": "api.example.org", "ports": []}],

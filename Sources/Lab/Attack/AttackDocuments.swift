@@ -9,7 +9,7 @@ public enum AttackDocuments {
     private static let limits = """
         "mem_limit": "64m", "cpus": 0.5, "pids_limit": 128, "shm_size": "8m",
         "ulimits": {"nofile": {"soft": 256, "hard": 512}}, "blkio_config": {"write_bps": "16m", "read_bps": "16m"},
-        "logging": {"options": {"max-size": "2m"}}
+        "logging": {"options": {"max-size": "1m"}}
         """
     private static let places = """
         "volumes": [

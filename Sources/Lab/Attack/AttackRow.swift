@@ -45,8 +45,8 @@ public enum AttackGuard: String, Sendable, Codable, Hashable, CaseIterable {
     case quota = "volume quota"
     /// Limits of descriptors, locked memory and priorities.
     case resourceLimits = "resource limits"
-    /// How much of a log is taken, and a journal of the workload's own that bounds what is kept.
-    case logRate = "log limits"
+    /// How much of a log is taken.
+    case logRate = "log rate limit"
     /// The wire's rules.
     case firewall = "wire's rules"
     /// The runtime's own precautions while it enters a container.

@@ -131,7 +131,7 @@ public struct Unguarded: Sendable {
                 UnitProperty("LimitRTPRIO", "infinity"),
             ]
         case .logRate:
-            drop("LogRateLimitIntervalSec", "LogRateLimitBurst", "LogNamespace")
+            drop("LogRateLimitIntervalSec", "LogRateLimitBurst")
             properties.append(UnitProperty("LogRateLimitIntervalSec", "0"))
         default: break
         }

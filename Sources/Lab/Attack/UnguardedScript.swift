@@ -110,8 +110,8 @@ struct UnguardedScript {
     }
 
     private func unit(_ sandbox: Unguarded, options: String) -> String {
-        // What the agent's unit does when it ends, and where it logs, concerns the agent's containers.
-        let properties = sandbox.properties.filter { !["Type", "Restart", "Slice", "LogNamespace"].contains($0.name) }
+        // What the agent's unit does when it ends concerns the agent's containers.
+        let properties = sandbox.properties.filter { !["Type", "Restart", "Slice"].contains($0.name) }
             .filter { !$0.name.hasPrefix("Restart") && !$0.name.hasPrefix("StartLimit") }
             .filter { !options.contains("--pipe") || !$0.name.hasPrefix("Standard") }
         let words = properties.map { "--property='\($0)'" }.joined(separator: " ")

@@ -102,25 +102,15 @@ final class FunctionsShared: Sendable {
 
 /// The journal's own socket (systemd.io, "Native Journal Protocol").
 enum FunctionJournal {
-    private static let socket = "/run/systemd/journal/socket"
+    static let socket = "/run/systemd/journal/socket"
     /// The field that marks lines of the platform among those of functions.
     static let field = "APUS_FUNCTION"
-
-    /// The socket of the journal of a function that is named with the first 12 digits of its revision.
-    static func own(_ function: String) -> String? {
-        WorkloadName(String(function.dropLast(13))).map {
-            "/run/systemd/journal.\(WorkloadJournal.namespace($0))/socket"
-        }
-    }
 
     static func write(_ function: String, _ line: String) {
         // A line of its own cannot be forged by what is in it: control characters are taken out.
         let message = Text.clean(line.replacing("\t", with: "  "), limit: 2048)
         let entry = "PRIORITY=6\nSYSLOG_IDENTIFIER=\(function)\n\(field)=\(function)\nMESSAGE=\(message)\n"
-        // Into the function's own journal, which is there while anything of it runs, else into the node's. A node
-        // without a journal has no log: ignoring.
-        for path in [own(function), socket].compactMap(\.self) {
-            if Processes.datagram(Array(entry.utf8), to: path) { return }
-        }
+        // A node without a journal has no log: ignoring.
+        Processes.datagram(Array(entry.utf8), to: socket)
     }
 }

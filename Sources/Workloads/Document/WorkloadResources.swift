@@ -12,7 +12,7 @@ public struct WorkloadResources: Sendable, Hashable {
     public var shmBytes: UInt64 = 64 << 20
     /// `storage_opt.size`: the writable root of a workload that may have one, in bytes. Default 256 MiB.
     public var diskBytes: UInt64 = 256 << 20
-    /// `logging.options.max-size`: the most that its log takes of the disk, in bytes. Default 10 MiB.
+    /// `logging.options.max-size`: what is kept of its log, in bytes. Default 10 MiB.
     public var logBytes: UInt64 = 10 << 20
     /// `ulimits.nofile`: open files of a process, soft and hard. Default 1024 and 65536.
     public var openFiles = ResourceLimit(soft: 1024, hard: 65_536)
@@ -41,7 +41,7 @@ public struct WorkloadResources: Sendable, Hashable {
         }
         if let item = reader.take("logging"), var inner = DocumentReader(item) {
             if let options = inner.take("options"), var fields = DocumentReader(options) {
-                logBytes = fields.take("max-size")?.bytes(WorkloadJournal.minimumBytes...10 << 30) ?? logBytes
+                logBytes = fields.take("max-size")?.bytes(64 << 10...10 << 30) ?? logBytes
                 fields.finish()
             }
             inner.finish(hints: ["driver": "logs go to the node's journal"])

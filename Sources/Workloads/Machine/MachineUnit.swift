@@ -22,9 +22,7 @@ extension SystemdUnit {
         properties =
             [UnitProperty("Slice", Self.slice), UnitProperty("Type", "exec")] + Self.limits(limits)
             + Self.machineDevices(input) + Self.machineStopping(revision) + Self.restarting(revision.restart)
-            + Self.logging(
-                input.workload.name, revision.resources,
-                identifier: "\(input.workload.name)-\("\(input.revision)".prefix(12))")
+            + Self.logging(revision.resources, name: "\(input.workload.name)-\("\(input.revision)".prefix(12))")
             + Self.files(input) + Self.confinement(input)
     }
 
