@@ -26,7 +26,7 @@ extension Registry {
           echo "$(($(cat /tmp/calls 2>/dev/null || echo 0) + 1))" >/tmp/calls
           case $1 in
             *mode=sleep*) sleep 120 ;;
-            *mode=crash*) kill -9 1 ;;
+            *mode=crash*) exit 3 ;;
             *mode=ticks*) wc -l </tmp/ticks; return ;;
           esac
           echo "call $(cat /tmp/calls)"
