@@ -19,15 +19,19 @@ extension Registry {
 
         """#
 
-    /// A handler that does what the query says. It counts its calls, and the tenths of seconds for which it ran.
+    /// A handler that does what the query says. It counts its calls and, once told to, the tenths of seconds for which it
+    /// runs.
     private static let handler = #"""
-        while :; do echo tick; usleep 100000; done >/tmp/ticks &
+        tick() { while :; do echo tick; usleep 100000; done }
         handle() {
           echo "$(($(cat /tmp/calls 2>/dev/null || echo 0) + 1))" >/tmp/calls
           case $1 in
             *mode=sleep*) sleep 120 ;;
             *mode=crash*) exit 3 ;;
-            *mode=ticks*) wc -l </tmp/ticks; return ;;
+            *mode=ticks*)
+              [ -e /tmp/ticks ] || { : >/tmp/ticks; tick >>/tmp/ticks 2>&1 </dev/null & }
+              wc -l </tmp/ticks
+              return ;;
           esac
           echo "call $(cat /tmp/calls)"
         }

@@ -10,12 +10,14 @@ enum RunningFunctions {
         ) { try play($0) }
     ]
 
-    /// - Parameter concurrency: how many instances there may be; of one it is known which call it answers.
-    private static func document(concurrency: Int) -> String {
+    /// - Parameters:
+    ///   - concurrency: how many instances there may be; of one it is known which call it answers.
+    ///   - timeout: how long a call may take, and wait for an instance before that.
+    private static func document(concurrency: Int, timeout: String) -> String {
         """
         {"name": "count", "kind": "function", "image": "\(Registry.functionImage)", "mem_limit": "48m",
          "entrypoint": ["/var/runtime/bootstrap"],
-         "function": {"handler": "function.handle", "url": "/count", "timeout": "30s", "init_timeout": "60s",
+         "function": {"handler": "function.handle", "url": "/count", "timeout": "\(timeout)", "init_timeout": "60s",
                       "concurrency": \(concurrency), "queue": 100, "idle": "10m"}}
         """
     }
@@ -30,7 +32,7 @@ enum RunningFunctions {
             try lab.apus("registry", "set", Registry.name, "--mirror", Registry.mirror)
         }
         let first = try lab.step("apply: ready to be called, and nothing runs") {
-            try lab.apply(document(concurrency: 1))
+            try lab.apply(document(concurrency: 1, timeout: "30s"))
             let seen = try lab.waitUntilRunning("count", within: 300)
             try lab.expect(try lab.call("/other", seconds: 30).status == 404, "no function has another path")
             return seen.revision
@@ -50,11 +52,11 @@ enum RunningFunctions {
             try expect(lab, "", status: 200, body: "call 1")
         }
         try lab.step("50 at once: eight instances answer all of them") {
-            try lab.apply(document(concurrency: 8))
+            try lab.apply(document(concurrency: 8, timeout: "5m"))
             try lab.waitForWorkload("count", to: "run with eight", within: 120) {
                 $0.phase == "running" && $0.reason.isEmpty && $0.revision != first
             }
-            let statuses = try lab.callAtOnce("/count", count: 50, seconds: Int(120 * lab.patience))
+            let statuses = try lab.callAtOnce("/count", count: 50, seconds: Int(300 * lab.patience))
             try lab.expect(statuses == [200: 50], "all 50 were answered, and not: \(statuses)")
         }
         try lab.step("its counts, and the end") {
@@ -87,6 +89,7 @@ enum RunningFunctions {
             }
             return count
         }
+        _ = try ticks()
         let before = try ticks()
         let end = LabClock.seconds + 8
         _ = try lab.wait(for: "the function to rest", within: 60) { LabClock.seconds > end ? true : nil }
