@@ -91,7 +91,8 @@ enum RunningWorkloads {
             try lab.waitForReset(moreThan: resets, within: 180)
             registry.stop()
             lab.stopServer()
-            try lab.waitForPage(text, within: 300)
+            // An emulated processor that restarts after much work may spend minutes on unpacking its firmware.
+            try lab.waitForPage(text, within: 900)
             try lab.startServer()
             try lab.waitUntilRunning("web", within: 120)
         }
