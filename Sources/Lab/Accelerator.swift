@@ -3,7 +3,7 @@ import Glibc
 
 /// Which accelerator virtual machines use: KVM only where a guest was seen to run with it.
 enum Accelerator {
-    /// Arguments' value for QEMU: `kvm`, or `tcg,thread=multi`.
+    /// Arguments' value for QEMU: `kvm`, or ``software``.
     ///
     /// That `/dev/kvm` exists proves nothing: there are machines on which guests hang. So a boot sector is run that
     /// ends QEMU with a code of its own, and only that code within ten seconds counts.
@@ -21,8 +21,11 @@ enum Accelerator {
         return result.exitCode == probeExitCode ? "kvm" : software
     }
 
-    /// Emulation with one thread for each virtual processor.
-    static let software = "tcg,thread=multi"
+    /// Emulation with one thread for each virtual processor and 192 MiB of translated code.
+    ///
+    /// After a reset the firmware unpacks itself over memory whose code was translated before, and each stale
+    /// translation is thrown away by itself: with QEMU's default of 1 GiB that takes minutes.
+    static let software = "tcg,thread=multi,tb-size=192"
 
     /// `isa-debug-exit` turns the byte 0x2a into this exit code: twice the byte plus one.
     private static let probeExitCode: Int32 = 0x2a * 2 + 1

@@ -35,8 +35,8 @@ struct MachineSpec: Equatable, Sendable {
     var serial = "APUS-LAB-1"
     /// The system's UUID (SMBIOS type 1).
     var uuid = "6c6162a9-0000-4000-8000-000000000001"
-    /// `kvm` or `tcg,thread=multi`.
-    var accelerator = "tcg,thread=multi"
+    /// `kvm`, or the emulation with its options.
+    var accelerator = Accelerator.software
     /// The file that takes the serial console.
     var consolePath: String
 

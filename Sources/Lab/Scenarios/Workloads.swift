@@ -91,8 +91,7 @@ enum RunningWorkloads {
             try lab.waitForReset(moreThan: resets, within: 180)
             registry.stop()
             lab.stopServer()
-            // An emulated processor that restarts after much work may spend minutes on unpacking its firmware.
-            try lab.waitForPage(text, within: 900)
+            try lab.waitForPage(text, within: 300)
             try lab.startServer()
             try lab.waitUntilRunning("web", within: 120)
         }
