@@ -24,7 +24,8 @@ build=(
 lab=(
     curl dnsmasq-base dosfstools e2fsprogs efibootmgr fdisk iproute2 mtools ovmf qemu-system-x86 qemu-utils
     # what scenarios and tests check the result with
-    busybox-static crun cryptsetup-bin nftables openssl procps sbsigntool xz-utils
+    bsdutils busybox-static crun cryptsetup-bin docker-registry erofs-utils gdisk nftables openssl procps
+    python3 sbsigntool systemd xz-utils
 )
 
 check=no groups=()
@@ -73,6 +74,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     } > "$log" 2>&1; then
         tail -n 15 "$log" >&2
         die "apt could not install ${missing[*]}: see above"
+    fi
+    # Scenarios start registries of their own on loopback; the package would leave one open to the network.
+    if [[ " ${missing[*]} " == *" docker-registry "* ]] && [ -d /run/systemd/system ]; then
+        "${root[@]}" systemctl disable --quiet --now docker-registry.service
     fi
 fi
 
