@@ -51,6 +51,7 @@ let rows: [Row] = [
     Row(name: "Release", kind: .module, needs: ["Contract", "Cryptography"]),
     Row(name: "Decisions", kind: .module, needs: ["Contract", "Release"]),
     Row(name: "Workloads", kind: .module, needs: ["Contract"]),
+    Row(name: "Access", kind: .module, needs: ["Contract", "Cryptography"]),
 
     // The node.
     Row(name: "Linux", kind: .module, needs: ["Contract", "CLinux", "CKmod"]),
@@ -93,7 +94,7 @@ let rows: [Row] = [
     Row(name: "Store", kind: .module, needs: ["Contract", "Workloads"], products: [grdb]),
     Row(
         name: "ControlPlane", kind: .module,
-        needs: ["Contract", "Decisions", "Release", "Store", "Cryptography", "Workloads"],
+        needs: ["Access", "Contract", "Decisions", "Release", "Store", "Cryptography", "Workloads"],
         products: [hummingbird, hummingbirdTLS, logging, lifecycle, nioSSL, nioCore, nioFileSystem]),
 
     // Programs: composition only.
@@ -106,7 +107,8 @@ let rows: [Row] = [
     Row(
         name: "apus", kind: .program,
         needs: [
-            "Contract", "Release", "Packing", "Fetch", "Operator", "Manuscripts", "Workloads", "Lab", "Cryptography",
+            "Access", "Contract", "Release", "Packing", "Fetch", "Operator", "Manuscripts", "Workloads", "Lab",
+            "Cryptography",
         ],
         products: [argumentParser]),
     // What the lab's containers try. It is in the lab's image alone, never in the OS.
@@ -123,6 +125,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Release", ["Cryptography", "Contract"], []),
     ("Decisions", ["Contract", "Release"], []),
     ("Workloads", ["Contract"], []),
+    ("Access", ["Contract", "Cryptography"], []),
     ("Linux", ["CLinux", "Contract"], []),
     ("Fetch", ["Contract", "Cryptography", "Linux"], []),
     ("Firmware", ["Decisions", "Linux"], []),
@@ -147,12 +150,12 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Lab", ["Contract", "Workloads"], []),
     ("Store", ["Contract", "Workloads"], []),
     (
-        "ControlPlane", ["Contract", "Store", "Release", "Cryptography", "Workloads"],
+        "ControlPlane", ["Access", "Contract", "Store", "Release", "Cryptography", "Workloads"],
         [hummingbird, hummingbirdTesting]
     ),
     ("apusd", ["ControlPlane", "Contract", "Workloads", "Cryptography"], []),
     // These run both programs as processes.
-    ("apus", ["apusd", "Contract", "Cryptography", "Fetch", "Release", "Workloads"], []),
+    ("apus", ["apusd", "Access", "Contract", "Cryptography", "Fetch", "Release", "Workloads"], []),
 ]
 
 /// The closure of the rows that `APUS_ONLY` names, or all rows.

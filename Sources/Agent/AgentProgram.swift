@@ -41,7 +41,8 @@ public enum AgentProgram {
 
         let mailbox = try Mailbox<AgentMessage>(limit: 1024)
         let conversation = try Conversation(
-            mailbox: mailbox, queue: log.queue, generation: memory.desired?.generation ?? 0
+            mailbox: mailbox, queue: log.queue, generation: memory.desired?.generation ?? 0,
+            audit: AuditMemory(path: files.path(.auditHead))
         ) { try access.client() }
         let jobs = try JobThread { mailbox.post(.jobDone($0)) }
         let workloads = try WorkloadSupervisor(

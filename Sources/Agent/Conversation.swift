@@ -38,6 +38,14 @@ final class Conversation: Sendable {
         var generation = 0
     }
 
+    private struct Audit {
+        var memory: AuditMemory
+        /// What was complained of last: it is told once.
+        var complaint: String?
+    }
+
+    private let audit: Mutex<Audit>
+
     /// Unsent events beyond this are dropped, oldest first.
     private static let eventLimit = 128
     /// A status is repeated at least this often, in milliseconds.
@@ -45,12 +53,13 @@ final class Conversation: Sendable {
 
     /// Prepares the conversation; `connect` makes a client, which belongs to one thread.
     init(
-        mailbox: Mailbox<AgentMessage>, queue: ReportQueue, generation: Int,
+        mailbox: Mailbox<AgentMessage>, queue: ReportQueue, generation: Int, audit: AuditMemory,
         connect: @escaping @Sendable () throws -> ServerClient
     ) throws {
         self.mailbox = mailbox
         self.queue = queue
         self.connect = connect
+        self.audit = Mutex(Audit(memory: audit))
         wakeSender = try Mailbox(limit: 1)
         outgoing.withLock { $0.generation = generation }
     }
@@ -154,15 +163,27 @@ final class Conversation: Sendable {
             defer { outgoing.status = nil }
             return outgoing.status
         }
-        guard let status = taken ?? last else { return }
+        guard var status = taken ?? last else { return }
+        status.auditHead = audit.withLock { $0.memory.head }
         do {
             let reply = try client.post(status: status)
             last = status
             noteServerClock(reply.clockSeconds)
+            if let head = reply.auditHead { note(head) }
         } catch {
             outgoing.withLock { if $0.status == nil { $0.status = status } }
             throw error
         }
+    }
+
+    /// Remembers how the server's audit log ends, and tells of it where it is not what it was.
+    private func note(_ head: AuditHead) {
+        let complaint = audit.withLock { audit -> String? in
+            let complaint = audit.memory.take(head)
+            defer { audit.complaint = complaint }
+            return complaint == audit.complaint ? nil : complaint
+        }
+        if let complaint { tell("audit", complaint) }
     }
 
     private func sendEvents(over client: ServerClient) throws {

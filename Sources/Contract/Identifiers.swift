@@ -15,6 +15,11 @@ public struct Digest256: Hashable, Sendable, Codable, CustomStringConvertible {
         self.bytes = bytes
     }
 
+    /// 32 zeros, which stand for what comes before the first of a chain.
+    public static let zero = Digest256(zeros: 32)
+
+    private init(zeros count: Int) { bytes = [UInt8](repeating: 0, count: count) }
+
     /// 64 lower-case hexadecimal digits.
     public var description: String { bytes.lowercaseHex }
 

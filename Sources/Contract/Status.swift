@@ -32,6 +32,8 @@ public struct NodeStatus: Sendable, Codable, Equatable {
     public var agentVersion: String
     /// The machine's memory and the agent's part of it; nil where the agent does not say.
     public var memory: MemoryReport?
+    /// The longest end of the server's audit log that the node was ever told; nil where it was told none.
+    public var auditHead: AuditHead?
 
     /// The phases.
     public enum Phase: String, Sendable, Codable {
@@ -50,7 +52,7 @@ public struct NodeStatus: Sendable, Codable, Equatable {
         phase: Phase, runningSlot: SlotName?, bootEntry: UInt16?, startedByFirmware: Bool, committedSlot: SlotName?,
         slots: [SlotName: SlotReport], generation: Int, acknowledgedCommands: [String],
         quarantined: [QuarantinedRelease], lastUpgrade: UpgradeOutcome?, health: [CheckResult], bootID: String,
-        uptimeSeconds: Int64, agentVersion: String, memory: MemoryReport? = nil
+        uptimeSeconds: Int64, agentVersion: String, memory: MemoryReport? = nil, auditHead: AuditHead? = nil
     ) {
         self.phase = phase
         self.runningSlot = runningSlot
@@ -67,6 +69,7 @@ public struct NodeStatus: Sendable, Codable, Equatable {
         self.uptimeSeconds = uptimeSeconds
         self.agentVersion = agentVersion
         self.memory = memory
+        self.auditHead = auditHead
     }
 }
 
@@ -171,11 +174,14 @@ public struct StatusReply: Sendable, Codable, Equatable {
     public var clockSeconds: Int64
     /// The generation of the desired state.
     public var generation: Int
+    /// How the server's audit log ends, for the node to remember; nil from a server that keeps none.
+    public var auditHead: AuditHead?
 
     /// Makes a reply.
-    public init(clockSeconds: Int64, generation: Int) {
+    public init(clockSeconds: Int64, generation: Int, auditHead: AuditHead? = nil) {
         self.clockSeconds = clockSeconds
         self.generation = generation
+        self.auditHead = auditHead
     }
 }
 

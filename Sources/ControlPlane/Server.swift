@@ -33,6 +33,8 @@ public struct Server: Service, CustomStringConvertible {
     private let health: DatabaseHealth
     private let resolver: any TagResolver
     let streams = StreamHub()
+    private let passwords = PasswordKeeper()
+    private let strangers = LoginService.Strangers()
     private let logger: Logger
 
     /// Opens the data directory, making what is not there yet, and holds it until the server is gone.
@@ -74,6 +76,8 @@ public struct Server: Service, CustomStringConvertible {
         public var port: Int
         /// The port for boot artifacts over plain HTTP, where there is one.
         public var bootPort: Int?
+        /// The password of the user `admin`, at the first start alone.
+        public var firstPassword: String?
     }
 
     /// Serves until a graceful shutdown.
@@ -97,6 +101,13 @@ public struct Server: Service, CustomStringConvertible {
         }
         let listening = Listening(expectsBootPort: options.bootPort != nil) { addresses in
             noteAddress(port: addresses.port)
+            var addresses = addresses
+            // Only once both ports are open: a start that fails must not use up what is shown once.
+            do {
+                addresses.firstPassword = try await FirstAdmin.make(core: core, keeper: passwords)
+            } catch {
+                logger.error("the user 'admin' could not be made", metadata: ["error": "\(error)"])
+            }
             await onRunning(addresses)
         }
         var services: [any Service] = [
@@ -145,6 +156,8 @@ public struct Server: Service, CustomStringConvertible {
         router.add(
             middleware: CallerMiddleware(
                 token: token, authority: core.authority.issuer.certificate, store: store, now: core.now))
+        // Somebody who errs is heard; somebody who tries all doors is not written down for ever.
+        router.add(middleware: AuditMiddleware(core: core, refusals: RateLimiter(capacity: 300, perSecond: 1)))
         book(router: router, releases: releases, listening: listening).refuseOtherMethods()
         return Application(
             router: router,
@@ -155,7 +168,7 @@ public struct Server: Service, CustomStringConvertible {
 
     /// All routes of the API.
     func book(router: Router<CallContext>, releases: ReleaseService, listening: Listening) -> RouteBook {
-        var book = RouteBook(router: router)
+        var book = RouteBook(router: router, gate: Gate(store: store))
         let boot = BootShelf(directory: directory)
         OpenRoutes(health: health, boot: boot).add(to: &book)
         // A rack of 200 machines behind one address passes at once; then two registrations a second.
@@ -167,9 +180,18 @@ public struct Server: Service, CustomStringConvertible {
         NodeRoutes(
             service: NodeService(core: core, streams: streams), workloads: NodeWorkloads(core: core), limiter: reports
         ).add(to: &book)
-        OperatorRoutes(service: OperatorService(core: core), tokens: TokenService(core: core)).add(to: &book)
+        OperatorRoutes(
+            service: OperatorService(core: core), tokens: TokenService(core: core), gate: Gate(store: store)
+        ).add(to: &book)
         WorkloadRoutes(service: workloads, policies: PolicyService(core: core)).add(to: &book)
         SecretRoutes(secrets: SecretService(core: core), registries: RegistryService(core: core)).add(to: &book)
+        // A person errs a few times; a program that guesses is slowed to a password every ten seconds.
+        let guesses = RateLimiter(capacity: 20, perSecond: 0.1)
+        AccessRoutes(
+            access: AccessService(core: core, keeper: passwords),
+            logins: LoginService(core: core, keeper: passwords, strangers: strangers), limiter: guesses
+        ).add(to: &book)
+        AuditRoutes(audit: AuditService(core: core)).add(to: &book)
         let (core, options, identity) = (core, options, identity)
         ReleaseRoutes(service: releases, boot: boot) {
             try await Self.trust(core, options, identity, port: listening.port ?? options.port)
@@ -195,7 +217,7 @@ public struct Server: Service, CustomStringConvertible {
     ) -> some Service {
         let router = Router(context: CallContext.self)
         router.add(middleware: FailureMiddleware())
-        var book = RouteBook(router: router)
+        var book = RouteBook(router: router, gate: Gate(store: store))
         OpenRoutes(health: health, boot: BootShelf(directory: directory)).add(to: &book)
         book.refuseOtherMethods()
         return Application(

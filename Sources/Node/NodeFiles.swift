@@ -50,6 +50,8 @@ public struct NodeFiles: Sendable {
         case medium = "apus.json"
         /// What the agent remembers.
         case agent = "agent.json"
+        /// What the node remembers of the server's audit log, `AuditHead`.
+        case auditHead = "audit-head.json"
         /// systemd's machine id (machine-id(5)).
         case machineID = "machine-id"
     }

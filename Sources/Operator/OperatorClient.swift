@@ -10,7 +10,8 @@ public final class OperatorClient {
     public let endpoint: String
     private let http: HTTPClient
     let token: String
-    let caCertificate: String
+    /// What the server is believed by, in PEM.
+    public let caCertificate: String
 
     /// A client for the server at `endpoint`, such as `https://apus.example:8443`, believed by `caCertificate` (PEM).
     public init(endpoint: String, caCertificate: String, token: String) throws {

@@ -42,7 +42,7 @@ public protocol ServerStore: Sendable {
 
 /// All tables, within one transaction.
 public protocol StoreTransaction: NodeTable, RegistrationTable, TokenTable, ReleaseTable, EventTable, CommandTable,
-    LogTable, SettingTable, WorkloadTable, SecretTable, AssignmentTable
+    LogTable, SettingTable, WorkloadTable, SecretTable, AssignmentTable, AccessTable, AuditTable
 {}
 
 /// Few values with a name each, such as the default release of an architecture.

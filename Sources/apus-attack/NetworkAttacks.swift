@@ -69,10 +69,12 @@ extension Attack {
         }
         guard !sockets.isEmpty else { return failure == 0 ? Said("empty", "nobody to reach") : Said(failure) }
         var refusals: Set<Int32> = []
+        var isDead: Set<Int> = []
         // On one machine an answer takes milliseconds.
         let deadline = attack_now() + (Pace.seconds == 0 ? 400_000 : 2_500_000)
         while attack_now() < deadline {
-            for item in sockets {
+            // A socket tells its error once; afterwards a dead one looks like one that is connected.
+            for (index, item) in sockets.enumerated() where !isDead.contains(index) {
                 var poll = pollfd(fd: item.socket, events: Int16(POLLOUT), revents: 0)
                 guard Glibc.poll(&poll, 1, 0) > 0 else { continue }
                 var error: Int32 = 0
@@ -80,6 +82,7 @@ extension Attack {
                 getsockopt(item.socket, SOL_SOCKET, SO_ERROR, &error, &length)
                 guard error == 0 || error == ECONNREFUSED else {
                     refusals.insert(error)
+                    isDead.insert(index)
                     continue
                 }
                 return .succeeded("\(item.name) answers")

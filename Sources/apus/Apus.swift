@@ -9,7 +9,8 @@ struct Apus: AsyncParsableCommand {
             "Looks after nodes, workloads, releases and join tokens; builds releases and boot artifacts; rehearses on "
             + "virtual machines.",
         discussion: """
-            The server is named by --server or APUS_SERVER, its CA by --ca or APUS_CA, the operator's token by \
+            'apus login' signs in and keeps the server's address, its CA and a token in a file of yours alone. \
+            Otherwise the server is named by --server or APUS_SERVER, its CA by --ca or APUS_CA, a token by \
             --token-file, APUS_TOKEN_FILE or APUS_TOKEN. Where none of these is given and this machine runs apusd, \
             its own are used.
 
@@ -20,6 +21,7 @@ struct Apus: AsyncParsableCommand {
         subcommands: [
             NodeCommands.self, WorkloadCommands.self, SecretCommands.self, RegistryCommands.self, TokenCommands.self,
             ReleaseCommands.self, SiteCommand.self, BootArtifactCommand.self, USBImageCommand.self, LabCommand.self,
-            DemoCommand.self,
+            DemoCommand.self, LoginCommand.self, LogoutCommand.self, WhoAmICommand.self, PasswordCommand.self,
+            UserCommands.self, RoleCommands.self, APITokenCommands.self, AuditCommands.self,
         ])
 }

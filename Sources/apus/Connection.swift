@@ -13,7 +13,7 @@ struct Connection: ParsableArguments {
     var ca: String?
 
     @Option(
-        help: "A file with the operator's token. [env: APUS_TOKEN_FILE, or the token itself in APUS_TOKEN]",
+        help: "A file with an API token. [env: APUS_TOKEN_FILE, or the token itself in APUS_TOKEN]",
         completion: .file())
     var tokenFile: String?
 
@@ -23,22 +23,33 @@ struct Connection: ParsableArguments {
     var data: String?
 
     /// Connects; nothing is sent yet.
-    func open() throws -> OperatorClient {
+    func open() throws -> OperatorClient { try open(withToken: true) }
+
+    /// Connects to sign in: nobody in particular yet.
+    func openForLogin() throws -> OperatorClient { try open(withToken: false) }
+
+    private func open(withToken: Bool) throws -> OperatorClient {
         let environment = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
+        let login = try LoginFile.usual(environment).read()
         let local = LocalServer(folder: data ?? LocalServer.usualFolder(environment))
         if let data, server == nil, !local.isReadable {
             throw Failure("'\(data)' is no data folder of apusd that you may read: give --data another, or --server")
         }
         // A folder that was named on the command line goes before the environment, as every option does.
         let named = data == nil ? nil : local
-        guard let address = server ?? named?.address ?? environment["APUS_SERVER"] ?? local.address else {
+        guard let address = server ?? named?.address ?? environment["APUS_SERVER"] ?? login?.server ?? local.address
+        else {
             throw Failure(
-                "no server is named: give --server or APUS_SERVER, or run this where apusd's data folder is readable")
+                "no server is named: give --server or APUS_SERVER, sign in with 'apus login', or run this where apusd's "
+                    + "data folder is readable")
         }
         let endpoint = try Self.endpoint(address)
+        // What belongs to one server is not shown to another.
+        let session = login?.server == endpoint ? login : nil
         return try OperatorClient(
-            endpoint: endpoint, caCertificate: try certificate(environment, named: named, local: local),
-            token: try token(environment, named: named, local: local))
+            endpoint: endpoint,
+            caCertificate: try certificate(environment, named: named, session: session, local: local),
+            token: withToken ? try token(environment, named: named, session: session, local: local) : "")
     }
 
     /// An address as `https://HOST:PORT`; without a scheme, https is meant.
@@ -58,7 +69,7 @@ struct Connection: ParsableArguments {
     }
 
     private func certificate(
-        _ environment: [String: String], named: LocalServer?, local: LocalServer
+        _ environment: [String: String], named: LocalServer?, session: Login?, local: LocalServer
     ) throws -> String {
         if ca == nil, let own = named?.certificate { return own }
         if let path = ca ?? environment["APUS_CA"] {
@@ -68,6 +79,7 @@ struct Connection: ParsableArguments {
             }
             return found
         }
+        if let session { return session.caCertificate }
         guard let own = local.certificate else {
             throw Failure(
                 "the server's CA certificate is not known: give --ca or APUS_CA the file 'ca.crt' of its data folder")
@@ -76,7 +88,7 @@ struct Connection: ParsableArguments {
     }
 
     private func token(
-        _ environment: [String: String], named: LocalServer?, local: LocalServer
+        _ environment: [String: String], named: LocalServer?, session: Login?, local: LocalServer
     ) throws -> String {
         let found: String
         if let path = tokenFile {
@@ -87,12 +99,14 @@ struct Connection: ParsableArguments {
             found = secret
         } else if let path = environment["APUS_TOKEN_FILE"] {
             found = try text(path, "the token")
+        } else if let session {
+            found = session.token
         } else if let own = local.token {
             found = own
         } else {
             throw Failure(
-                "no operator's token is known: give --token-file or APUS_TOKEN_FILE the file 'admin.token' of the "
-                    + "server's data folder, or the token itself in APUS_TOKEN")
+                "no token is known: sign in with 'apus login', give a token in APUS_TOKEN, or give --token-file or "
+                    + "APUS_TOKEN_FILE a file with one, such as 'admin.token' of the server's data folder")
         }
         let token = found.filter { !$0.isWhitespace }
         guard !token.isEmpty else { throw Failure("the operator's token is empty: see 'admin.token' at the server") }

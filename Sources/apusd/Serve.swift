@@ -102,8 +102,11 @@ struct Serve: AsyncParsableCommand {
         lines += [
             "  data            \(server.dataDirectory)",
             "  admin token     \(server.adminTokenFile)",
-            "  CA certificate  \(server.authorityFile)",
         ]
+        if let password = addresses.firstPassword {
+            lines.append("  first user      admin, with the password \(password) (shown this once)")
+        }
+        lines.append("  CA certificate  \(server.authorityFile)")
         return lines.joined(separator: "\n")
     }
 }

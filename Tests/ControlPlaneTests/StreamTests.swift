@@ -56,7 +56,7 @@ struct StreamHubTests {
     private func make(_ now: ContinuousClock.Instant) throws -> (StreamHub, NodeID) {
         let hub = StreamHub()
         let node = try #require(NodeID(String(repeating: "1", count: 26)))
-        try hub.open(StreamRequest(id: "s", workload: "web", kind: .logs), on: node, now: now)
+        try hub.open(StreamRequest(id: "s", workload: "web", kind: .logs), on: node, owner: "maria", now: now)
         return (hub, node)
     }
 
@@ -68,13 +68,13 @@ struct StreamHubTests {
         #expect(hub.count == 1)
         hub.sweep(now: now + .seconds(300))
         #expect(hub.count == 0 && hub.waiting(for: node) == nil)
-        #expect(throws: APIFailure.self) { try hub.take(.nodeOutput, of: "s", node: node) }
+        #expect(throws: APIFailure.self) { try hub.take(.nodeOutput, of: "s", by: .node(node)) }
     }
 
     @Test func aStreamLivesAsLongAsItsOutputIsTaken() throws {
         let now = ContinuousClock.now
         let (hub, node) = try make(now)
-        _ = try hub.take(.nodeOutput, of: "s", node: node, now: now)
+        _ = try hub.take(.nodeOutput, of: "s", by: .node(node), now: now)
         #expect(hub.waiting(for: node) == nil)
         hub.saw("s", now: now + .seconds(400))
         hub.sweep(now: now + .seconds(500))
@@ -87,9 +87,11 @@ struct StreamHubTests {
         let now = ContinuousClock.now
         let (hub, node) = try make(now)
         let stranger = try #require(NodeID(String(repeating: "2", count: 26)))
-        #expect(throws: APIFailure.self) { try hub.take(.nodeOutput, of: "s", node: stranger) }
-        _ = try hub.take(.nodeOutput, of: "s", node: node)
-        #expect(throws: APIFailure.self) { try hub.take(.nodeOutput, of: "s", node: node) }
+        #expect(throws: APIFailure.self) { try hub.take(.nodeOutput, of: "s", by: .node(stranger)) }
+        _ = try hub.take(.nodeOutput, of: "s", by: .node(node))
+        #expect(throws: APIFailure.self) { try hub.take(.nodeOutput, of: "s", by: .node(node)) }
+        #expect(throws: APIFailure.self) { try hub.take(.operatorInput, of: "s", by: .owner("somebody")) }
+        #expect(throws: APIFailure.self) { try hub.end("s", by: .owner("somebody")) }
         hub.release(.operatorOutput, of: "s")
         #expect(hub.count == 0)
     }

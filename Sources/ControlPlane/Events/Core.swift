@@ -10,14 +10,19 @@ struct Core: Sendable {
     let now: @Sendable () -> Int64
 
     /// Runs a write and then announces the keys that its body collected, and the events.
+    ///
+    /// Where a person or a program asked for it, its line in the audit log is part of it.
     func change<Value: Sendable>(
         _ body: @escaping @Sendable (any StoreTransaction, inout Announcements) throws -> Value
     ) async throws -> Value {
+        let (trail, now) = (AuditTrail.current, now())
         let (value, announcements) = try await store.write { transaction in
             var announcements = Announcements()
             let value = try body(transaction, &announcements)
+            try trail?.append(.done, announcements.words, to: transaction, at: now)
             return (value, announcements)
         }
+        trail?.noteRecorded()
         for key in announcements.keys { signals.announce(key) }
         return value
     }
@@ -42,7 +47,14 @@ struct Core: Sendable {
 struct Announcements: Sendable {
     private(set) var keys: Set<Signals.Key> = []
 
+    /// What the body did, for the audit log.
+    private var said: [String] = []
+    var words: String { said.joined(separator: "; ") }
+
     mutating func add(_ key: Signals.Key) { keys.insert(key) }
+
+    /// Says what changed where no event does; without secrets.
+    mutating func say(_ words: String) { said.append(words) }
 
     /// Appends an event and has it announced.
     mutating func event(
@@ -53,6 +65,7 @@ struct Announcements: Sendable {
             sequence: 0, timeSeconds: seconds, node: node, kind: kind, message: CleanText.line(message, limit: 2048),
             step: step, state: state)
         let sequence = try transaction.append(event)
+        said.append(node.map { "node \($0): \(event.message)" } ?? event.message)
         if sequence.isMultiple(of: 1024) { try transaction.pruneEvents(keeping: ServerLimit.events) }
         add(.events)
     }

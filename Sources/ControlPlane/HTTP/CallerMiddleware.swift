@@ -1,3 +1,4 @@
+import Access
 import Contract
 import Cryptography
 import HTTPTypes
@@ -6,7 +7,7 @@ import NIOCore
 import NIOSSL
 import Store
 
-/// Finds out who calls: the admin token first, then the client certificate of the connection.
+/// Finds out who calls: the data directory's token first, then an API token, then the connection's client certificate.
 ///
 /// It refuses nothing itself; a route's context does, so that an open route is open to all.
 struct CallerMiddleware: RouterMiddleware {
@@ -25,7 +26,10 @@ struct CallerMiddleware: RouterMiddleware {
 
     private func caller(_ request: Request, _ context: CallContext) async throws -> Caller {
         let bearer = request.bearer
-        if let bearer, token.matches(bearer) { return .administrator }
+        if let bearer, token.matches(bearer) { return .person(.site) }
+        if let bearer, bearer.hasPrefix(APITokenSecret.prefix), bearer.utf8.count < 128 {
+            return try await person(bearer)
+        }
         // On a plain connection there is no TLS handler to ask.
         let certificate = try? await context.channel.nioSSL_peerCertificate().get()
         if let certificate { return try await node(try certificate.toDERBytes()) }
@@ -33,8 +37,47 @@ struct CallerMiddleware: RouterMiddleware {
         return .refused(
             APIFailure(
                 .unauthorized, "token-wrong",
-                "this is not the server's admin token; it is in 'admin.token' in the server's data directory",
-                headers: [.wwwAuthenticate: "Bearer"]))
+                "this is no token of the server's: sign in with 'apus login', or use the one in 'admin.token' in its data "
+                    + "directory", headers: [.wwwAuthenticate: "Bearer"]))
+    }
+
+    /// The user of an API token, as far as token and user are valid now.
+    private func person(_ bearer: String) async throws -> Caller {
+        let (hash, now) = (try Secrets.hash(bearer), now())
+        let found = try await store.read { transaction -> (token: APITokenRecord, user: UserRecord, roles: RoleBook)? in
+            guard let token = try transaction.apiToken(secretHash: hash), let user = try transaction.user(token.user)
+            else {
+                return nil
+            }
+            return (token, user, try RoleBook(transaction))
+        }
+        guard let (token, user, roles) = found, !token.isRevoked else {
+            return unauthorized(
+                "token-wrong", "this API token is not valid any more, or never was; sign in with 'apus login'")
+        }
+        guard token.expiresSeconds > now else {
+            return unauthorized("token-expired", "this API token has ended; sign in again with 'apus login'")
+        }
+        guard !user.isDisabled else {
+            return unauthorized("user-disabled", "user '\(user.name)' is disabled; ask who has 'access.write'")
+        }
+        if now - (token.usedSeconds ?? 0) >= 3600 {
+            try await store.write { transaction in
+                guard var token = try transaction.apiToken(token.id) else { return }
+                token.usedSeconds = now
+                try transaction.save(token)
+            }
+        }
+        var permissions = Rights(user.grants, roles: roles)
+        if let grants = token.grants { permissions = permissions.restricted(to: Rights(grants, roles: roles)) }
+        return .person(
+            Principal(
+                name: user.name, token: token.id, expiresSeconds: token.expiresSeconds, grants: user.grants,
+                tokenGrants: token.grants, permissions: permissions))
+    }
+
+    private func unauthorized(_ code: String, _ message: String) -> Caller {
+        .refused(APIFailure(.unauthorized, code, message, headers: [.wwwAuthenticate: "Bearer"]))
     }
 
     /// The node of a certificate. TLS has verified its chain; that it is still the node's is for us to say.

@@ -9,8 +9,8 @@ enum Caller: Sendable {
     case anyone
     /// A node, by its certificate.
     case node(NodeID)
-    /// An operator, by the admin token.
-    case administrator
+    /// A person or a program, by a token.
+    case person(Principal)
     /// Somebody whose proof was not accepted, and why.
     case refused(APIFailure)
 }
@@ -57,7 +57,7 @@ struct NodeContext: AccessContext {
         switch context.caller {
         case .node(let id): node = id
         case .refused(let failure): throw failure
-        case .anyone, .administrator:
+        case .anyone, .person:
             throw APIFailure(
                 .unauthorized, "certificate-required",
                 "this route is for nodes: connect with the certificate that the node got when it was admitted")
@@ -65,40 +65,44 @@ struct NodeContext: AccessContext {
     }
 }
 
-/// Only an operator may call, by the admin token.
+/// Only a person or a program may call, by a token; what they need beside that, the route says (`Need`).
 struct OperatorContext: AccessContext {
     var coreContext: CoreRequestContextStorage
+    let remoteAddress: String
+    let principal: Principal
 
     init(context: CallContext) throws {
         coreContext = context.coreContext
+        remoteAddress = context.remoteAddress
         switch context.caller {
-        case .administrator: break
+        case .person(let person): principal = person
         case .refused(let failure): throw failure
         case .node:
             throw APIFailure(.forbidden, "operators-only", "this route is for operators, not for nodes")
         case .anyone:
             throw APIFailure(
                 .unauthorized, "token-required",
-                "this route is for operators: send 'Authorization: Bearer' with the server's admin token",
+                "this route is for operators: send 'Authorization: Bearer' with an API token; 'apus login' gets one",
                 headers: [.wwwAuthenticate: "Bearer"])
         }
     }
 }
 
-/// A node or an operator may call.
+/// A node may call, or a person or program with `release.read`.
 struct ReaderContext: AccessContext {
     var coreContext: CoreRequestContextStorage
 
     init(context: CallContext) throws {
         coreContext = context.coreContext
         switch context.caller {
-        case .administrator, .node: break
+        case .node: break
+        case .person(let person): try person.demandSomewhere(.releaseRead)
         case .refused(let failure): throw failure
         case .anyone:
             throw APIFailure(
                 .unauthorized, "certificate-required",
                 "releases are for admitted nodes and for operators: connect with a node's certificate, or send "
-                    + "'Authorization: Bearer' with the server's admin token",
+                    + "'Authorization: Bearer' with an API token",
                 headers: [.wwwAuthenticate: "Bearer"])
         }
     }

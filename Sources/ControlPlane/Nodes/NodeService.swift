@@ -88,7 +88,8 @@ struct NodeService: Sendable {
             node.status = status
             node.lastSeenSeconds = now
             try transaction.save(node)
-            return StatusReply(clockSeconds: now, generation: node.generation)
+            return StatusReply(
+                clockSeconds: now, generation: node.generation, auditHead: try transaction.auditHead())
         }
     }
 

@@ -1,3 +1,4 @@
+import Access
 import Contract
 import Cryptography
 import HTTPTypes
@@ -7,18 +8,25 @@ import Store
 struct OperatorService: Sendable {
     let core: Core
 
-    /// Nodes as operators see them, oldest first, as many as fit a reply; more follow `after` the last one's id.
-    func nodes(after id: NodeID?) async throws -> NodeList {
+    /// Nodes that somebody may see, oldest first, as many as fit a reply; more follow `after` the last one's id.
+    func nodes(after id: NodeID?, for principal: Principal) async throws -> NodeList {
         try await core.store.read { transaction in
             var views: [NodeView] = []
             var room = ServerLimit.listReplyBytes
-            for node in try transaction.nodes(after: id, limit: 512) {
-                let view = try Self.view(node, transaction)
-                room -= try Wire.encode(view).count
-                guard room > 0 || views.isEmpty else { break }
-                views.append(view)
+            var last = id
+            // A page where nothing may be seen is no end: the next one may be another.
+            while true {
+                let page = try transaction.nodes(after: last, limit: 512)
+                guard let end = page.last else { return NodeList(nodes: views) }
+                last = end.id
+                for node in page where principal.permissions.allows(.nodeRead, on: node.labels) {
+                    let view = try Self.view(node, transaction)
+                    room -= try Wire.encode(view).count
+                    guard room > 0 || views.isEmpty else { return NodeList(nodes: views) }
+                    views.append(view)
+                }
+                guard views.isEmpty else { return NodeList(nodes: views) }
             }
-            return NodeList(nodes: views)
         }
     }
 
@@ -68,11 +76,12 @@ struct OperatorService: Sendable {
         return try outcome.get()
     }
 
-    /// Sets and removes labels.
-    func label(_ id: NodeID, _ request: LabelRequest) async throws -> NodeView {
+    /// Sets and removes labels. They decide who may do what with a node: nobody moves one to where they may not label.
+    func label(_ id: NodeID, _ request: LabelRequest, by principal: Principal) async throws -> NodeView {
         try await change(id) { node, transaction, announcements, now in
             for (name, value) in request.labels { node.labels[name] = value }
             if let problem = LabelRule.problem(node.labels) { throw APIFailure(.badRequest, "label", problem) }
+            try principal.demand(.nodeLabel, on: id, labels: node.labels)
             try announcements.event(
                 transaction, at: now, node: id, kind: "label",
                 "labels changed: \(request.labels.keys.sorted().joined(separator: ", "))")
@@ -194,14 +203,41 @@ struct OperatorService: Sendable {
         return LogList(entries: entries ?? [])
     }
 
-    /// Events after a sequence, once there are some or the time is over.
-    func events(after sequence: Int64, node: NodeID?, waitSeconds: Int64) async throws -> EventList {
+    /// Events after a sequence that somebody may see, once there are some or the time is over.
+    func events(
+        after sequence: Int64, node: NodeID?, waitSeconds: Int64, for principal: Principal
+    ) async throws -> EventList {
         let core = core
         let events = try await core.poll(.events, waitSeconds: waitSeconds) {
-            let events = try await core.store.read { try $0.events(after: sequence, node: node, limit: 1000) }
+            let events = try await core.store.read { transaction in
+                try Self.events(after: sequence, node: node, for: principal, transaction)
+            }
             return events.isEmpty ? nil : try Self.whatFits(events)
         }
         return EventList(events: events ?? [])
+    }
+
+    /// The first events that somebody may see: all of them, or those of nodes within their scope.
+    private static func events(
+        after sequence: Int64, node: NodeID?, for principal: Principal, _ transaction: any StoreTransaction
+    ) throws -> [Event] {
+        let seesAll = principal.permissions.allows(.eventRead)
+        var isVisible: [NodeID: Bool] = [:]
+        var last = sequence
+        while true {
+            let page = try transaction.events(after: last, node: node, limit: 1000)
+            guard !seesAll, let end = page.last else { return page }
+            last = end.sequence
+            let visible = try page.filter { event in
+                guard let id = event.node else { return false }
+                if let known = isVisible[id] { return known }
+                let labels = try transaction.node(id)?.labels
+                let allowed = labels.map { principal.permissions.allows(.eventRead, on: $0) } ?? false
+                isVisible[id] = allowed
+                return allowed
+            }
+            if !visible.isEmpty { return visible }
+        }
     }
 
     /// The newest report of each step of a node.

@@ -1,3 +1,4 @@
+import Access
 import Contract
 import HTTPTypes
 import Store
@@ -7,7 +8,11 @@ struct TokenService: Sendable {
     let core: Core
 
     /// Makes a token.
-    func create(_ request: TokenRequest) async throws -> TokenView {
+    func create(_ request: TokenRequest, by principal: Principal) async throws -> TokenView {
+        // Nodes get the token's labels: who may make tokens for some nodes makes them for nodes of those labels.
+        guard principal.permissions.allows(.joinTokenWrite, on: request.labels) else {
+            throw principal.refusal(.joinTokenWrite, "for nodes with these labels")
+        }
         guard (1...1_000_000).contains(request.uses) else {
             throw APIFailure(.badRequest, "token-uses", "a token admits 1 to 1000000 nodes")
         }
@@ -38,19 +43,24 @@ struct TokenService: Sendable {
         return view
     }
 
-    /// All tokens, without their secrets.
-    func list() async throws -> TokenList {
-        TokenList(tokens: try await core.store.read { try $0.tokens() }.map(Self.view))
+    /// The tokens that somebody may see, without their secrets.
+    func list(for principal: Principal) async throws -> TokenList {
+        let tokens = try await core.store.read { try $0.tokens() }
+        return TokenList(
+            tokens: tokens.filter { principal.permissions.allows(.joinTokenRead, on: $0.labels) }.map(Self.view))
     }
 
     /// Ends a token.
-    func revoke(_ id: String) async throws -> TokenView {
+    func revoke(_ id: String, by principal: Principal) async throws -> TokenView {
         let core = core
         return try await core.change { transaction, announcements in
             guard var token = try transaction.token(id) else {
                 throw APIFailure(
                     .notFound, "token-unknown",
                     "there is no token '\(CleanText.line(id, limit: 64))'; 'apus token list' shows them")
+            }
+            guard principal.permissions.allows(.joinTokenWrite, on: token.labels) else {
+                throw principal.refusal(.joinTokenWrite, "for nodes with this token's labels")
             }
             if !token.isRevoked {
                 token.isRevoked = true

@@ -11,14 +11,14 @@ struct NodeRoutes: Sendable {
     let limiter: RateLimiter
 
     func add(to book: inout RouteBook) {
-        book.on(.get, "/v1/node/plan", for: NodeContext.self, use: plan)
-        book.on(.get, "/v1/node/desired", for: NodeContext.self, use: desired)
-        book.on(.post, "/v1/node/status", for: NodeContext.self, use: status)
-        book.on(.post, "/v1/node/steps", for: NodeContext.self, use: steps)
-        book.on(.post, "/v1/node/log", for: NodeContext.self, use: log)
-        book.on(.post, "/v1/node/events", for: NodeContext.self, use: event)
-        book.on(.get, "/v1/node/workloads", for: NodeContext.self, use: assignment)
-        book.on(.post, "/v1/node/workloads", for: NodeContext.self, use: reports)
+        book.node(.get, "/v1/node/plan", use: plan)
+        book.node(.get, "/v1/node/desired", use: desired)
+        book.node(.post, "/v1/node/status", use: status)
+        book.node(.post, "/v1/node/steps", use: steps)
+        book.node(.post, "/v1/node/log", use: log)
+        book.node(.post, "/v1/node/events", use: event)
+        book.node(.get, "/v1/node/workloads", use: assignment)
+        book.node(.post, "/v1/node/workloads", use: reports)
     }
 
     @Sendable private func plan(_ request: Request, _ context: NodeContext) async throws -> Response {

@@ -14,8 +14,8 @@ struct OpenRoutes: Sendable {
     }
 
     func add(to book: inout RouteBook) {
-        book.on(.get, "/healthz", for: OpenContext.self, use: tellHealth)
-        book.on(.get, "/boot/:file", for: OpenContext.self, use: serve)
+        book.open(.get, "/healthz", use: tellHealth)
+        book.open(.get, "/boot/:file", use: serve)
     }
 
     /// Healthy is who can read the database and write it.

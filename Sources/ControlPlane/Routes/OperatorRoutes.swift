@@ -6,29 +6,30 @@ import Hummingbird
 struct OperatorRoutes: Sendable {
     let service: OperatorService
     let tokens: TokenService
+    let gate: Gate
 
     private static let bodyLimit = 64 << 10
 
     func add(to book: inout RouteBook) {
-        book.on(.get, "/v1/nodes", for: OperatorContext.self, use: nodes)
-        book.on(.get, "/v1/nodes/:id", for: OperatorContext.self, use: node)
-        book.on(.get, "/v1/nodes/:id/logs", for: OperatorContext.self, use: logs)
-        book.on(.get, "/v1/nodes/:id/steps", for: OperatorContext.self, use: steps)
-        book.on(.post, "/v1/nodes/:id/approve", for: OperatorContext.self, use: approve)
-        book.on(.post, "/v1/nodes/:id/labels", for: OperatorContext.self, use: label)
-        book.on(.post, "/v1/nodes/:id/retire", for: OperatorContext.self, use: retire)
-        book.on(.post, "/v1/nodes/:id/upgrade", for: OperatorContext.self, use: upgrade)
-        book.on(.post, "/v1/nodes/:id/maintenance", for: OperatorContext.self, use: maintenance)
-        book.on(.post, "/v1/nodes/:id/commands", for: OperatorContext.self, use: command)
-        book.on(.post, "/v1/nodes/:id/reprovision", for: OperatorContext.self, use: reprovision)
-        book.on(.get, "/v1/events", for: OperatorContext.self, use: events)
-        book.on(.get, "/v1/tokens", for: OperatorContext.self, use: listTokens)
-        book.on(.post, "/v1/tokens", for: OperatorContext.self, use: createToken)
-        book.on(.post, "/v1/tokens/:id/revoke", for: OperatorContext.self, use: revokeToken)
+        book.on(.get, "/v1/nodes", needs: .nodeRead, .anywhere, use: nodes)
+        book.on(.get, "/v1/nodes/:id", needs: .nodeRead, .node, use: node)
+        book.on(.get, "/v1/nodes/:id/logs", needs: .nodeRead, .node, use: logs)
+        book.on(.get, "/v1/nodes/:id/steps", needs: .nodeRead, .node, use: steps)
+        book.on(.post, "/v1/nodes/:id/approve", needs: .nodeApprove, .node, use: approve)
+        book.on(.post, "/v1/nodes/:id/labels", needs: .nodeLabel, .node, use: label)
+        book.on(.post, "/v1/nodes/:id/retire", needs: .nodeRetire, .node, use: retire)
+        book.on(.post, "/v1/nodes/:id/upgrade", needs: .nodeUpgrade, .node, use: upgrade)
+        book.on(.post, "/v1/nodes/:id/maintenance", needs: .nodeOperate, .node, use: maintenance)
+        book.on(.post, "/v1/nodes/:id/commands", needs: .nodeOperate, .node, use: command)
+        book.on(.post, "/v1/nodes/:id/reprovision", needs: .nodeReprovision, .node, use: reprovision)
+        book.on(.get, "/v1/events", needs: .eventRead, .anywhere, use: events)
+        book.on(.get, "/v1/tokens", needs: .joinTokenRead, .anywhere, use: listTokens)
+        book.on(.post, "/v1/tokens", needs: .joinTokenWrite, .anywhere, use: createToken)
+        book.on(.post, "/v1/tokens/:id/revoke", needs: .joinTokenWrite, .anywhere, use: revokeToken)
     }
 
     @Sendable private func nodes(_ request: Request, _ context: OperatorContext) async throws -> Response {
-        try Exchange.reply(try await service.nodes(after: try request.node("after")))
+        try Exchange.reply(try await service.nodes(after: try request.node("after"), for: context.principal))
     }
 
     @Sendable private func node(_ request: Request, _ context: OperatorContext) async throws -> Response {
@@ -54,7 +55,7 @@ struct OperatorRoutes: Sendable {
 
     @Sendable private func label(_ request: Request, _ context: OperatorContext) async throws -> Response {
         let message = try await body(LabelRequest.self, request)
-        return try Exchange.reply(try await service.label(try id(context), message))
+        return try Exchange.reply(try await service.label(try id(context), message, by: context.principal))
     }
 
     @Sendable private func retire(_ request: Request, _ context: OperatorContext) async throws -> Response {
@@ -73,6 +74,9 @@ struct OperatorRoutes: Sendable {
 
     @Sendable private func command(_ request: Request, _ context: OperatorContext) async throws -> Response {
         let message = try await body(CommandRequest.self, request)
+        if message.kind == .reprovision {
+            try await gate.demand(.verb(.nodeReprovision, .node), context)
+        }
         return try Exchange.reply(try await service.command(try id(context), message), status: .created)
     }
 
@@ -91,32 +95,26 @@ struct OperatorRoutes: Sendable {
         let after = try request.number("after", within: 0...Int64.max, fallback: 0)
         return try Exchange.reply(
             try await service.events(
-                after: after, node: try request.node("node"), waitSeconds: try request.waitSeconds()))
+                after: after, node: try request.node("node"), waitSeconds: try request.waitSeconds(),
+                for: context.principal))
     }
 
     @Sendable private func listTokens(_ request: Request, _ context: OperatorContext) async throws -> Response {
-        try Exchange.reply(try await tokens.list())
+        try Exchange.reply(try await tokens.list(for: context.principal))
     }
 
     @Sendable private func createToken(_ request: Request, _ context: OperatorContext) async throws -> Response {
         let message = try await body(TokenRequest.self, request)
-        return try Exchange.reply(try await tokens.create(message), status: .created)
+        return try Exchange.reply(try await tokens.create(message, by: context.principal), status: .created)
     }
 
     @Sendable private func revokeToken(_ request: Request, _ context: OperatorContext) async throws -> Response {
-        try Exchange.reply(try await tokens.revoke(try context.parameters.require("id")))
+        try Exchange.reply(try await tokens.revoke(try context.parameters.require("id"), by: context.principal))
     }
 
     private func body<Value: Decodable>(_ type: Value.Type, _ request: Request) async throws -> Value {
         try await Exchange.decode(type, from: request, limit: Self.bodyLimit)
     }
 
-    private func id(_ context: OperatorContext) throws -> NodeID {
-        guard let id = NodeID(try context.parameters.require("id")) else {
-            throw APIFailure(
-                .notFound, "node-unknown",
-                "this is not a node id of 26 characters; 'apus node list' shows those there are")
-        }
-        return id
-    }
+    private func id(_ context: OperatorContext) throws -> NodeID { try context.nodeID() }
 }

@@ -11,9 +11,9 @@ struct RegistrationRoutes: Sendable {
     private static let bodyLimit = 512 << 10
 
     func add(to book: inout RouteBook) {
-        book.on(.post, "/v1/registrations", for: OpenContext.self, use: begin)
-        book.on(.get, "/v1/registrations/:id", for: OpenContext.self, use: status)
-        book.on(.post, "/v1/registrations/:id/reveal", for: OpenContext.self, use: reveal)
+        book.open(.post, "/v1/registrations", use: begin)
+        book.open(.get, "/v1/registrations/:id", use: status)
+        book.open(.post, "/v1/registrations/:id/reveal", use: reveal)
     }
 
     @Sendable private func begin(_ request: Request, _ context: OpenContext) async throws -> Response {

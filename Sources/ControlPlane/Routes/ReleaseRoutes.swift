@@ -17,19 +17,19 @@ struct ReleaseRoutes: Sendable {
     }
 
     func add(to book: inout RouteBook) {
-        book.on(.get, "/v1/releases", for: OperatorContext.self, use: list)
+        book.on(.get, "/v1/releases", needs: .releaseRead, .anywhere, use: list)
         for file in ReleaseShelf.File.allCases {
             let path = "/v1/releases/:name/\(file.rawValue)"
-            book.on(.get, path, for: ReaderContext.self) { try await serve(file, $0, $1) }
-            book.on(.put, path, for: OperatorContext.self) { try await take(file, $0, $1) }
+            book.reader(.get, path) { try await serve(file, $0, $1) }
+            book.on(.put, path, needs: .releasePublish, .site) { try await take(file, $0, $1) }
         }
-        book.on(.delete, "/v1/releases/:name", for: OperatorContext.self, use: remove)
-        book.on(.post, "/v1/releases/:name/publish", for: OperatorContext.self, use: publish)
-        book.on(.post, "/v1/releases/:name/default", for: OperatorContext.self, use: makeDefault)
-        book.on(.get, "/v1/release-keys", for: OperatorContext.self, use: keys)
-        book.on(.post, "/v1/release-keys", for: OperatorContext.self, use: addKey)
-        book.on(.put, "/v1/boot-artifact", for: OperatorContext.self, use: takeBootArtifact)
-        book.on(.get, "/v1/trust", for: OperatorContext.self, use: siteTrust)
+        book.on(.delete, "/v1/releases/:name", needs: .releasePublish, .site, use: remove)
+        book.on(.post, "/v1/releases/:name/publish", needs: .releasePublish, .site, use: publish)
+        book.on(.post, "/v1/releases/:name/default", needs: .releasePublish, .site, use: makeDefault)
+        book.on(.get, "/v1/release-keys", needs: .releaseRead, .anywhere, use: keys)
+        book.on(.post, "/v1/release-keys", needs: .releaseTrust, .site, use: addKey)
+        book.on(.put, "/v1/boot-artifact", needs: .bootArtifactWrite, .site, use: takeBootArtifact)
+        book.on(.get, "/v1/trust", needs: .bootArtifactWrite, .site, use: siteTrust)
     }
 
     @Sendable private func list(_ request: Request, _ context: OperatorContext) async throws -> Response {

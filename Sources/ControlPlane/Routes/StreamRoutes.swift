@@ -8,24 +8,25 @@ struct StreamRoutes: Sendable {
     let service: StreamService
 
     func add(to book: inout RouteBook) {
-        book.on(.post, "/v1/nodes/:id/workloads/:name/streams", for: OperatorContext.self, use: open)
-        book.on(.get, "/v1/streams/:id/output", for: OperatorContext.self, use: readOutput)
-        book.on(.put, "/v1/streams/:id/input", for: OperatorContext.self, use: writeInput)
-        book.on(.delete, "/v1/streams/:id", for: OperatorContext.self, use: end)
-        book.on(.put, "/v1/node/streams/:id/output", for: NodeContext.self, use: writeOutput)
-        book.on(.get, "/v1/node/streams/:id/input", for: NodeContext.self, use: readInput)
+        book.on(.post, "/v1/nodes/:id/workloads/:name/streams", needs: .workloadLogs, .node, use: open)
+        book.on(.get, "/v1/streams/:id/output", needs: .workloadLogs, .anywhere, use: readOutput)
+        book.on(.put, "/v1/streams/:id/input", needs: .workloadLogs, .anywhere, use: writeInput)
+        book.on(.delete, "/v1/streams/:id", needs: .workloadLogs, .anywhere, use: end)
+        book.node(.put, "/v1/node/streams/:id/output", use: writeOutput)
+        book.node(.get, "/v1/node/streams/:id/input", use: readInput)
     }
 
     @Sendable private func open(_ request: Request, _ context: OperatorContext) async throws -> Response {
         let order = try await Exchange.decode(StreamOrder.self, from: request, limit: 128 << 10)
-        let stream = try await service.open(order, to: try context.workload(), on: try context.nodeID())
+        let stream = try await service.open(
+            order, to: try context.workload(), on: try context.nodeID(), by: context.principal)
         return try Exchange.reply(stream, status: .created)
     }
 
     @Sendable private func readOutput(_ request: Request, _ context: OperatorContext) async throws -> Response {
         try Self.demandBody(request)
         let (hub, id) = (service.hub, try context.parameters.require("id"))
-        let stream = try hub.take(.operatorOutput, of: id, node: nil)
+        let stream = try hub.take(.operatorOutput, of: id, by: .owner(context.principal.name))
         return service.reply(
             from: stream.output, onLife: { hub.saw(id) },
             onEnd: { hub.release(.operatorOutput, of: id) })
@@ -34,13 +35,13 @@ struct StreamRoutes: Sendable {
     @Sendable private func readInput(_ request: Request, _ context: NodeContext) async throws -> Response {
         try Self.demandBody(request)
         let (hub, id) = (service.hub, try context.parameters.require("id"))
-        let stream = try hub.take(.nodeInput, of: id, node: context.node)
+        let stream = try hub.take(.nodeInput, of: id, by: .node(context.node))
         return service.reply(from: stream.input, onLife: {}, onEnd: { hub.release(.nodeInput, of: id) })
     }
 
     @Sendable private func writeInput(_ request: Request, _ context: OperatorContext) async throws -> Response {
         let id = try context.parameters.require("id")
-        let stream = try service.hub.take(.operatorInput, of: id, node: nil)
+        let stream = try service.hub.take(.operatorInput, of: id, by: .owner(context.principal.name))
         defer { service.hub.release(.operatorInput, of: id) }
         _ = try await service.send(request.body, to: stream.input, kinds: [.input, .window])
         return try Exchange.reply(Acknowledgement(message: "the input is over"))
@@ -49,7 +50,7 @@ struct StreamRoutes: Sendable {
     /// However the node's end ends, the operator hears of it.
     @Sendable private func writeOutput(_ request: Request, _ context: NodeContext) async throws -> Response {
         let id = try context.parameters.require("id")
-        let stream = try service.hub.take(.nodeOutput, of: id, node: context.node)
+        let stream = try service.hub.take(.nodeOutput, of: id, by: .node(context.node))
         defer { service.hub.release(.nodeOutput, of: id) }
         do {
             let last = try await service.send(
@@ -74,7 +75,7 @@ struct StreamRoutes: Sendable {
     private static let cut = StreamFrame(.failure, Array("the node's connection ended".utf8))
 
     @Sendable private func end(_ request: Request, _ context: OperatorContext) async throws -> Response {
-        try service.hub.end(try context.parameters.require("id"))
+        try service.hub.end(try context.parameters.require("id"), by: .owner(context.principal.name))
         return try Exchange.reply(Acknowledgement(message: "the stream is over"))
     }
 }

@@ -11,20 +11,22 @@ struct WorkloadRoutes: Sendable {
     let policies: PolicyService
 
     func add(to book: inout RouteBook) {
-        book.on(.get, "/v1/workloads", for: OperatorContext.self, use: list)
-        book.on(.put, "/v1/workloads/:name", for: OperatorContext.self, use: apply)
-        book.on(.get, "/v1/workloads/:name", for: OperatorContext.self, use: show)
-        book.on(.delete, "/v1/workloads/:name", for: OperatorContext.self, use: delete)
-        book.on(.get, "/v1/workloads/:name/revisions", for: OperatorContext.self, use: revisions)
-        book.on(.post, "/v1/workloads/:name/rollback", for: OperatorContext.self, use: rollBack)
-        book.on(.post, "/v1/workloads/:name/stop", for: OperatorContext.self) { try await order(.stop, $1) }
-        book.on(.post, "/v1/workloads/:name/start", for: OperatorContext.self) { try await order(.start, $1) }
-        book.on(.post, "/v1/workloads/:name/restart", for: OperatorContext.self) { try await order(.restart, $1) }
-        book.on(.get, "/v1/workload-policy", for: OperatorContext.self, use: sitePolicy)
-        book.on(.put, "/v1/workload-policy", for: OperatorContext.self, use: setSitePolicy)
-        book.on(.get, "/v1/nodes/:id/workload-policy", for: OperatorContext.self, use: nodePolicy)
-        book.on(.put, "/v1/nodes/:id/workload-policy", for: OperatorContext.self, use: setNodePolicy)
-        book.on(.delete, "/v1/nodes/:id/workload-policy", for: OperatorContext.self, use: resetNodePolicy)
+        book.on(.get, "/v1/workloads", needs: .workloadRead, .anywhere, use: list)
+        book.on(.put, "/v1/workloads/:name", needs: .workloadWrite, .workload, use: apply)
+        book.on(.get, "/v1/workloads/:name", needs: .workloadRead, .workload, use: show)
+        book.on(.delete, "/v1/workloads/:name", needs: .workloadWrite, .workload, use: delete)
+        book.on(.get, "/v1/workloads/:name/revisions", needs: .workloadRead, .workload, use: revisions)
+        book.on(.post, "/v1/workloads/:name/rollback", needs: .workloadWrite, .workload, use: rollBack)
+        book.on(.post, "/v1/workloads/:name/stop", needs: .workloadOperate, .workload) { try await order(.stop, $1) }
+        book.on(.post, "/v1/workloads/:name/start", needs: .workloadOperate, .workload) { try await order(.start, $1) }
+        book.on(.post, "/v1/workloads/:name/restart", needs: .workloadOperate, .workload) {
+            try await order(.restart, $1)
+        }
+        book.on(.get, "/v1/workload-policy", needs: .workloadPolicyRead, .site, use: sitePolicy)
+        book.on(.put, "/v1/workload-policy", needs: .workloadPolicyWrite, .site, use: setSitePolicy)
+        book.on(.get, "/v1/nodes/:id/workload-policy", needs: .workloadPolicyRead, .node, use: nodePolicy)
+        book.on(.put, "/v1/nodes/:id/workload-policy", needs: .workloadPolicyWrite, .node, use: setNodePolicy)
+        book.on(.delete, "/v1/nodes/:id/workload-policy", needs: .workloadPolicyWrite, .node, use: resetNodePolicy)
     }
 
     @Sendable private func list(_ request: Request, _ context: OperatorContext) async throws -> Response {
@@ -34,18 +36,18 @@ struct WorkloadRoutes: Sendable {
             }
             return name
         }
-        return try Exchange.reply(try await service.list(after: after))
+        return try Exchange.reply(try await service.list(after: after, for: context.principal))
     }
 
     /// Takes the document itself: the strict reader names every mistake, which no decoder does.
     @Sendable private func apply(_ request: Request, _ context: OperatorContext) async throws -> Response {
         let name = try context.workload()
         let document = try await Exchange.bytes(of: request, limit: WorkloadLimit.documentBytes)
-        return try Exchange.reply(try await service.apply(name, document: document))
+        return try Exchange.reply(try await service.apply(name, document: document, by: context.principal))
     }
 
     @Sendable private func show(_ request: Request, _ context: OperatorContext) async throws -> Response {
-        try Exchange.reply(try await service.show(try context.workload()))
+        try Exchange.reply(try await service.show(try context.workload(), for: context.principal))
     }
 
     @Sendable private func delete(_ request: Request, _ context: OperatorContext) async throws -> Response {
@@ -58,7 +60,9 @@ struct WorkloadRoutes: Sendable {
 
     @Sendable private func rollBack(_ request: Request, _ context: OperatorContext) async throws -> Response {
         let message = try await Exchange.decodeIfPresent(RollbackRequest.self, from: request, limit: 4096)
-        return try Exchange.reply(try await service.rollBack(try context.workload(), to: message?.revision))
+        return try Exchange.reply(
+            try await service.rollBack(
+                try context.workload(), to: message?.revision, by: context.principal))
     }
 
     private func order(_ order: WorkloadService.Order, _ context: OperatorContext) async throws -> Response {
@@ -99,12 +103,12 @@ struct SecretRoutes: Sendable {
     let registries: RegistryService
 
     func add(to book: inout RouteBook) {
-        book.on(.get, "/v1/secrets", for: OperatorContext.self, use: listSecrets)
-        book.on(.put, "/v1/secrets/:name", for: OperatorContext.self, use: setSecret)
-        book.on(.delete, "/v1/secrets/:name", for: OperatorContext.self, use: deleteSecret)
-        book.on(.get, "/v1/registries", for: OperatorContext.self, use: listRegistries)
-        book.on(.put, "/v1/registries/:host", for: OperatorContext.self, use: setRegistry)
-        book.on(.delete, "/v1/registries/:host", for: OperatorContext.self, use: deleteRegistry)
+        book.on(.get, "/v1/secrets", needs: .secretRead, .site, use: listSecrets)
+        book.on(.put, "/v1/secrets/:name", needs: .secretWrite, .site, use: setSecret)
+        book.on(.delete, "/v1/secrets/:name", needs: .secretWrite, .site, use: deleteSecret)
+        book.on(.get, "/v1/registries", needs: .registryRead, .site, use: listRegistries)
+        book.on(.put, "/v1/registries/:host", needs: .registryWrite, .site, use: setRegistry)
+        book.on(.delete, "/v1/registries/:host", needs: .registryWrite, .site, use: deleteRegistry)
     }
 
     @Sendable private func listSecrets(_ request: Request, _ context: OperatorContext) async throws -> Response {

@@ -8,6 +8,8 @@ final class StreamHub: Sendable {
     struct Entry: Sendable {
         let request: StreamRequest
         let node: NodeID
+        /// Who asked for it: nobody else's it is.
+        let owner: String
         /// From the node to the operator.
         let output = FramePipe()
         /// From the operator to the node.
@@ -32,7 +34,7 @@ final class StreamHub: Sendable {
     static let limitOfNode = 32
 
     /// Adds a stream.
-    func open(_ request: StreamRequest, on node: NodeID, now: ContinuousClock.Instant = .now) throws {
+    func open(_ request: StreamRequest, on node: NodeID, owner: String, now: ContinuousClock.Instant = .now) throws {
         try places.withLock { places in
             guard places.count < Self.limit, places.values.count(where: { $0.entry.node == node }) < Self.limitOfNode
             else {
@@ -40,7 +42,7 @@ final class StreamHub: Sendable {
                     .serviceUnavailable, "too-many-streams", "too many streams are open; end some, or try again later",
                     headers: [.retryAfter: "30"])
             }
-            places[request.id] = Place(entry: Entry(request: request, node: node), opened: now, seen: now)
+            places[request.id] = Place(entry: Entry(request: request, node: node, owner: owner), opened: now, seen: now)
         }
     }
 
@@ -52,10 +54,23 @@ final class StreamHub: Sendable {
         return requests.isEmpty ? nil : requests.sorted { $0.id < $1.id }
     }
 
-    /// Takes an end of a stream for one connection; of a node's stream where `node` says so.
-    func take(_ end: End, of id: String, node: NodeID?, now: ContinuousClock.Instant = .now) throws -> Entry {
+    /// Who is at one of the ends of a stream.
+    enum Side: Sendable {
+        case node(NodeID)
+        case owner(String)
+
+        func isOf(_ entry: Entry) -> Bool {
+            switch self {
+            case .node(let id): entry.node == id
+            case .owner(let name): entry.owner == name
+            }
+        }
+    }
+
+    /// Takes an end of a stream for one connection of the node's or the owner's.
+    func take(_ end: End, of id: String, by side: Side, now: ContinuousClock.Instant = .now) throws -> Entry {
         try places.withLock { places in
-            guard var place = places[id], node == nil || place.entry.node == node else { throw Self.unknown }
+            guard var place = places[id], side.isOf(place.entry) else { throw Self.unknown }
             guard place.taken.insert(end).inserted else {
                 throw APIFailure(
                     .conflict, "stream-taken", "this end of the stream was taken already; ask for another stream")
@@ -82,9 +97,13 @@ final class StreamHub: Sendable {
     /// Notes that the operator takes the output.
     func saw(_ id: String, now: ContinuousClock.Instant = .now) { places.withLock { $0[id]?.seen = now } }
 
-    /// Ends a stream.
-    func end(_ id: String) throws {
-        guard let place = places.withLock({ $0.removeValue(forKey: id) }) else { throw Self.unknown }
+    /// Ends a stream of its owner's.
+    func end(_ id: String, by side: Side) throws {
+        let place = try places.withLock { places in
+            guard let place = places[id], side.isOf(place.entry) else { throw Self.unknown }
+            places[id] = nil
+            return place
+        }
         place.entry.close()
     }
 

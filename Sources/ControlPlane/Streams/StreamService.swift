@@ -1,3 +1,4 @@
+import Access
 import Contract
 import HTTPTypes
 import Hummingbird
@@ -11,7 +12,9 @@ struct StreamService: Sendable {
     let hub: StreamHub
 
     /// Makes a stream and wakes its node.
-    func open(_ order: StreamOrder, to name: WorkloadName, on id: NodeID) async throws -> StreamRequest {
+    func open(
+        _ order: StreamOrder, to name: WorkloadName, on id: NodeID, by principal: Principal
+    ) async throws -> StreamRequest {
         let request = try Self.request(order, name)
         let (core, hub) = (core, hub)
         return try await core.change { transaction, announcements in
@@ -25,7 +28,9 @@ struct StreamService: Sendable {
                     .notFound, "workload-elsewhere",
                     "workload '\(name)' does not run on node \(id); 'apus workload show \(name)' says where it does")
             }
-            try hub.open(request, on: id)
+            // Whoever may read logs may not therefore give orders.
+            if request.kind != .logs { try principal.demand(.workloadExec, on: id, labels: node.labels) }
+            try hub.open(request, on: id, owner: principal.name)
             try transaction.raiseGeneration(of: id)
             try announcements.event(
                 transaction, at: core.now(), node: id, kind: "stream",

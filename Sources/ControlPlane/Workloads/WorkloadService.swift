@@ -1,3 +1,4 @@
+import Access
 import Contract
 import Cryptography
 import HTTPTypes
@@ -10,7 +11,7 @@ struct WorkloadService: Sendable {
     let resolver: any TagResolver
 
     /// Takes a document: a new workload, a new revision of one, or nothing new.
-    func apply(_ name: WorkloadName, document: [UInt8]) async throws -> AppliedWorkload {
+    func apply(_ name: WorkloadName, document: [UInt8], by principal: Principal) async throws -> AppliedWorkload {
         let wanted = try Self.read(document, name: name)
         let resolved = try await resolve(wanted)
         let text = String(decoding: resolved.document.json, as: UTF8.self)
@@ -23,6 +24,7 @@ struct WorkloadService: Sendable {
         return try await change { transaction, announcements, now in
             let site = try SiteWorkloads(transaction)
             try Self.demand(resolved, beside: site)
+            try Self.demand(.workloadWrite, principal, resolved, transaction)
             let before = try transaction.workload(name)
             var stored =
                 before
@@ -93,7 +95,7 @@ struct WorkloadService: Sendable {
     }
 
     /// Goes back to a revision that is kept; to the newest before the present one where none is named.
-    func rollBack(_ name: WorkloadName, to digits: String?) async throws -> WorkloadDetail {
+    func rollBack(_ name: WorkloadName, to digits: String?, by principal: Principal) async throws -> WorkloadDetail {
         try await change { transaction, announcements, now in
             var stored = try Self.find(name, transaction)
             let target = try Self.target(digits, of: stored, transaction)
@@ -104,6 +106,7 @@ struct WorkloadService: Sendable {
                 throw Self.refused(error.problems.map(\.description))
             }
             try Self.demand(workload, beside: try SiteWorkloads(transaction))
+            try Self.demand(.workloadWrite, principal, workload, transaction)
             stored.document = target.document
             stored.revision = target.revision
             stored.changedSeconds = now
@@ -121,12 +124,13 @@ struct WorkloadService: Sendable {
 
     // MARK: - Reading
 
-    /// Workloads by name after one, as many as fit a reply.
-    func list(after name: WorkloadName?) async throws -> WorkloadList {
+    /// Workloads that somebody may see by name after one, as many as fit a reply.
+    func list(after name: WorkloadName?, for principal: Principal) async throws -> WorkloadList {
         try await core.store.read { transaction in
             var room = ServerLimit.listReplyBytes
             var views: [WorkloadView] = []
-            for view in try WorkloadViews(transaction).all() where name.map({ view.name > $0 }) ?? true {
+            for view in try WorkloadViews(transaction).all(for: principal)
+            where name.map({ view.name > $0 }) ?? true {
                 room -= try Wire.encode(view).count
                 guard room > 0 || views.isEmpty else { break }
                 views.append(view)
@@ -136,8 +140,12 @@ struct WorkloadService: Sendable {
     }
 
     /// One workload.
-    func show(_ name: WorkloadName) async throws -> WorkloadDetail {
-        try await core.store.read { try WorkloadViews($0).detail(name) }
+    func show(_ name: WorkloadName, for principal: Principal) async throws -> WorkloadDetail {
+        try await core.store.read { transaction in
+            var detail = try WorkloadViews(transaction).detail(name)
+            detail.workload = try WorkloadReach(transaction).seen(detail.workload, principal.permissions)
+            return detail
+        }
     }
 
     /// The revisions of a workload.
@@ -160,6 +168,19 @@ struct WorkloadService: Sendable {
         let core = core
         return try await core.change { transaction, announcements in
             try body(transaction, &announcements, core.now())
+        }
+    }
+
+    /// Demands a verb on every node that a workload may come to run on.
+    private static func demand(
+        _ verb: Verb, _ principal: Principal, _ workload: Workload, _ transaction: any StoreTransaction
+    ) throws {
+        guard !principal.permissions.allows(verb) else { return }
+        guard try WorkloadReach(transaction).allows(verb, workload, principal.permissions) else {
+            throw principal.refusal(
+                verb,
+                "wherever workload '\(workload.name)' may run: its 'deploy.placement' must demand the labels of your "
+                    + "scope, or name nodes that have them")
         }
     }
 

@@ -1,3 +1,4 @@
+import Access
 import Contract
 import Store
 import Workloads
@@ -12,10 +13,15 @@ struct WorkloadViews {
         nodes = try transaction.placeableNodes()
     }
 
-    /// All workloads, by name.
-    func all() throws -> [WorkloadView] {
+    /// The workloads that somebody may see, by name.
+    func all(for principal: Principal) throws -> [WorkloadView] {
         let reports = Dictionary(grouping: try transaction.reports(workload: nil), by: \.report.name)
-        return try transaction.workloads().map { try view($0, Self.read($0), reports[$0.name] ?? []) }
+        let reach = try WorkloadReach(transaction)
+        return try transaction.workloads().compactMap { stored in
+            let workload = try Self.read(stored)
+            guard reach.touches(workload, principal.permissions) else { return nil }
+            return reach.seen(try view(stored, workload, reports[stored.name] ?? []), principal.permissions)
+        }
     }
 
     /// One workload with its document and revisions.
@@ -38,7 +44,7 @@ struct WorkloadViews {
         }
     }
 
-    private static func read(_ stored: StoredWorkload) throws -> Workload {
+    static func read(_ stored: StoredWorkload) throws -> Workload {
         do throws(DocumentError) {
             return try Workload(parsing: Array(stored.document.utf8))
         } catch {

@@ -6,6 +6,7 @@ enum Schema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { try $0.execute(sql: version1) }
         migrator.registerMigration("2") { try $0.execute(sql: version2) }
+        migrator.registerMigration("3") { try $0.execute(sql: version3) }
         return migrator
     }
 
@@ -181,5 +182,39 @@ enum Schema {
             PRIMARY KEY (node, workload)
         ) STRICT;
         CREATE INDEX workload_reports_by_workload ON workload_reports (workload, node);
+        """
+
+    /// Users, roles, API tokens and the audit log, which the database itself refuses to change.
+    private static let version3 = """
+        CREATE TABLE users (
+            name TEXT PRIMARY KEY NOT NULL,
+            password TEXT,
+            grants TEXT NOT NULL,
+            is_disabled INTEGER NOT NULL,
+            failures INTEGER NOT NULL,
+            locked_until INTEGER NOT NULL,
+            created INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE roles (name TEXT PRIMARY KEY NOT NULL, verbs TEXT NOT NULL) STRICT;
+
+        CREATE TABLE api_tokens (
+            id TEXT PRIMARY KEY NOT NULL,
+            secret_hash TEXT NOT NULL UNIQUE,
+            user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+            note TEXT NOT NULL,
+            grants TEXT,
+            created INTEGER NOT NULL,
+            expires INTEGER NOT NULL,
+            used INTEGER,
+            is_revoked INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX api_tokens_by_user ON api_tokens (user);
+
+        CREATE TABLE audit (sequence INTEGER PRIMARY KEY NOT NULL, entry TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+        CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+            BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
+        CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
+            BEGIN SELECT RAISE(ABORT, 'the audit log is never shortened'); END;
         """
 }
