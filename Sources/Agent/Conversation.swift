@@ -164,7 +164,8 @@ final class Conversation: Sendable {
             return outgoing.status
         }
         guard var status = taken ?? last else { return }
-        status.auditHead = audit.withLock { $0.memory.head }
+        let heads = audit.withLock { $0.memory.heads }
+        status.auditHeads = heads.isEmpty ? nil : heads
         do {
             let reply = try client.post(status: status)
             last = status

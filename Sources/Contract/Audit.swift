@@ -87,7 +87,7 @@ public struct AuditHead: Sendable, Codable, Hashable {
 
 /// `GET /v1/audit/witnesses`: what nodes remember of the log.
 public struct AuditWitnessList: Sendable, Codable, Equatable {
-    /// A node, and the head with the highest count that it was ever told.
+    /// A node, and how it was once told that the log ends; a node may have several.
     public struct Witness: Sendable, Codable, Equatable {
         /// The node.
         public var node: NodeID
@@ -101,7 +101,7 @@ public struct AuditWitnessList: Sendable, Codable, Equatable {
         }
     }
 
-    /// The nodes that remember one.
+    /// What is remembered, node by node.
     public var witnesses: [Witness]
 
     /// Makes a list.

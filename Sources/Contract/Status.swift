@@ -32,8 +32,8 @@ public struct NodeStatus: Sendable, Codable, Equatable {
     public var agentVersion: String
     /// The machine's memory and the agent's part of it; nil where the agent does not say.
     public var memory: MemoryReport?
-    /// The longest end of the server's audit log that the node was ever told; nil where it was told none.
-    public var auditHead: AuditHead?
+    /// Ends of the server's audit log that the node was told, the shortest log first; nil where it was told none.
+    public var auditHeads: [AuditHead]?
 
     /// The phases.
     public enum Phase: String, Sendable, Codable {
@@ -52,7 +52,7 @@ public struct NodeStatus: Sendable, Codable, Equatable {
         phase: Phase, runningSlot: SlotName?, bootEntry: UInt16?, startedByFirmware: Bool, committedSlot: SlotName?,
         slots: [SlotName: SlotReport], generation: Int, acknowledgedCommands: [String],
         quarantined: [QuarantinedRelease], lastUpgrade: UpgradeOutcome?, health: [CheckResult], bootID: String,
-        uptimeSeconds: Int64, agentVersion: String, memory: MemoryReport? = nil, auditHead: AuditHead? = nil
+        uptimeSeconds: Int64, agentVersion: String, memory: MemoryReport? = nil, auditHeads: [AuditHead]? = nil
     ) {
         self.phase = phase
         self.runningSlot = runningSlot
@@ -69,7 +69,7 @@ public struct NodeStatus: Sendable, Codable, Equatable {
         self.uptimeSeconds = uptimeSeconds
         self.agentVersion = agentVersion
         self.memory = memory
-        self.auditHead = auditHead
+        self.auditHeads = auditHeads
     }
 }
 

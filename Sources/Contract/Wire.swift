@@ -7,6 +7,8 @@ public let wireFormat = 1
 
 /// Upper bounds of what either side accepts, in bytes unless the name says otherwise.
 public enum WireLimit {
+    /// Ends of the audit log that a node remembers.
+    public static let auditHeads = 24
     /// A JSON request or reply other than those below.
     public static let message = 1 << 20
     /// A release's signed manifest.

@@ -1,39 +1,64 @@
 public import Contract
 internal import Linux
 
-/// What a node remembers of the server's audit log: the longest end that it was ever told. Whoever cuts the log, or makes
-/// it anew, cannot make the nodes forget.
+/// What a node remembers of the server's audit log: how it ended at several times, the first one included. Whoever cuts
+/// the log, or makes it anew, cannot make the nodes forget.
 public struct AuditMemory: Sendable {
-    /// What is remembered.
-    public private(set) var head: AuditHead?
+    /// What is remembered, the shortest log first; at most `limit`.
+    public private(set) var heads: [AuditHead] = []
     private let path: String?
+
+    /// How many ends are remembered: closer together the newer they are.
+    public static let limit = WireLimit.auditHeads
+
+    private struct Kept: Codable {
+        var heads: [AuditHead]
+    }
 
     /// A memory in a file, which may be missing; with nil it is lost with the process.
     public init(path: String?) {
         self.path = path
-        guard let path, let bytes = try? Files.read(path, limitBytes: 4096) else { return }
-        head = try? Wire.decode(AuditHead.self, from: bytes)
+        guard let path, let bytes = try? Files.read(path, limitBytes: 64 << 10) else { return }
+        let kept = (try? Wire.decode(Kept.self, from: bytes))?.heads ?? []
+        heads = kept.sorted { $0.count < $1.count }.suffix(Self.limit)
     }
 
-    /// Takes what the server says; a longer log is remembered, and nothing else replaces a memory.
+    /// Takes what the server says. A longer log is remembered beside what is; nothing is ever replaced.
     ///
     /// - Returns: what is wrong with the log, as a sentence; nil where it may well be the same one.
     public mutating func take(_ said: AuditHead) -> String? {
-        if let known = head {
-            if said.count < known.count {
-                return
-                    "the server's audit log has \(said.count) entries, and had \(known.count): its end was cut, or an "
-                    + "older backup was restored; 'apus audit verify' says more"
-            }
-            if said.count == known.count {
-                return said.hash == known.hash
-                    ? nil
-                    : "entry \(said.count) of the server's audit log is another than before; 'apus audit verify' says more"
-            }
+        guard let newest = heads.last else {
+            keep(said)
+            return nil
         }
-        head = said
-        // Lost with the power it is told again; a memory that is not the newest is one nevertheless.
-        if let path, let bytes = try? Wire.encode(said) { try? Files.writeDurably(bytes, to: path) }
+        if said.count < newest.count {
+            return
+                "the server's audit log has \(said.count) entries, and had \(newest.count): its end was cut, or an older "
+                + "backup was restored; 'apus audit verify' says more"
+        }
+        if said.count == newest.count {
+            return said.hash == newest.hash
+                ? nil
+                : "entry \(said.count) of the server's audit log is another than before; 'apus audit verify' says more"
+        }
+        keep(said)
         return nil
+    }
+
+    private mutating func keep(_ head: AuditHead) {
+        guard head.count > 0 else { return }
+        heads.append(head)
+        if heads.count > Self.limit { heads.remove(at: Self.leastMissed(heads)) }
+        // Lost with the power it is told again; an older memory is one nevertheless.
+        if let path, let bytes = try? Wire.encode(Kept(heads: heads)) { try? Files.writeDurably(bytes, to: path) }
+    }
+
+    /// The one whose absence leaves the smallest gap for its age; never the first or the last.
+    private static func leastMissed(_ heads: [AuditHead]) -> Int {
+        let newest = heads[heads.count - 1].count
+        func gap(_ index: Int) -> Double {
+            Double(heads[index + 1].count - heads[index - 1].count) / Double(newest - heads[index - 1].count + 1)
+        }
+        return (1..<heads.count - 1).min { gap($0) < gap($1) } ?? 1
     }
 }

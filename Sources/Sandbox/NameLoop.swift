@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Linux
 internal import Workloads
 
@@ -127,14 +128,29 @@ final class NameLoop {
         }
     }
 
+    /// Listens. A process that is just being started holds what was closed until it runs its own program.
+    private static func listen(
+        at place: NetworkEndpoint, _ plan: NetworkPlan, isStream: Bool
+    ) throws -> NetworkSocket {
+        for _ in 0..<50 {
+            do throws(SystemError) {
+                return try NetworkSocket(listeningAt: place, interface: plan.hostInterface, isStream: isStream)
+            } catch {
+                guard error.code == EADDRINUSE else { throw error }
+                Clock.pause(milliseconds: 20)
+            }
+        }
+        return try NetworkSocket(listeningAt: place, interface: plan.hostInterface, isStream: isStream)
+    }
+
     private func serve(_ workload: WorkloadName, _ sets: EgressSets) throws {
         let plan = sets.wire
         release(plan.index)
         let place = NetworkEndpoint(address: plan.hostVersion4.bytes, port: DNS.port)
         wires[plan.index] = Wire(
             plan: plan,
-            datagrams: try NetworkSocket(listeningAt: place, interface: plan.hostInterface, isStream: false),
-            stream: try NetworkSocket(listeningAt: place, interface: plan.hostInterface, isStream: true))
+            datagrams: try Self.listen(at: place, plan, isStream: false),
+            stream: try Self.listen(at: place, plan, isStream: true))
         perform(relay.serve(workload, sets, now: now))
     }
 

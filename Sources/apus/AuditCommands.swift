@@ -86,17 +86,17 @@ struct AuditVerify: ParsableCommand {
             } catch let fault as AuditChain.Fault {
                 let verdict = Verdict(
                     isSound: false, entries: verifier.head.count, head: verifier.head.hash.description,
-                    witnesses: witnesses.count, fault: fault.description, entry: fault.sequence)
+                    witnesses: Set(witnesses.map(\.node)).count, fault: fault.description, entry: fault.sequence)
                 try output.show(verdict) { "the audit log cannot be believed: \(fault.description)" }
                 throw ExitCode.failure
             }
             try memory.remember(verifier.head, of: server)
             let verdict = Verdict(
                 isSound: true, entries: verifier.head.count, head: verifier.head.hash.description,
-                witnesses: witnesses.count, fault: nil, entry: nil)
+                witnesses: Set(witnesses.map(\.node)).count, fault: nil, entry: nil)
             try output.show(verdict) {
-                let others =
-                    witnesses.isEmpty ? "no node remembers one yet" : "\(witnesses.count) nodes remember the same"
+                let nodes = Set(witnesses.map(\.node)).count
+                let others = nodes == 0 ? "no node remembers it yet" : "what \(nodes) nodes remember agrees"
                 return
                     "the audit log is whole: \(verifier.head.count) entries, which end with \(verifier.head.hash); \(others)"
             }

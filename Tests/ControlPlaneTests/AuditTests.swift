@@ -109,7 +109,7 @@ struct AuditTests {
                     .post, "/v1/node/status", AdmittedNode.status(), as: StatusReply.self)
                 let head = try #require(reply.auditHead)
                 var status = AdmittedNode.status()
-                status.auditHead = head
+                status.auditHeads = [head]
                 _ = try await caller.exchange(.post, "/v1/node/status", status, as: StatusReply.self)
                 return head
             }

@@ -29,8 +29,8 @@ struct AuditService: Sendable {
                 let nodes = try transaction.nodes(after: last, limit: 512)
                 guard let end = nodes.last else { return AuditWitnessList(witnesses: witnesses) }
                 last = end.id
-                witnesses += nodes.compactMap { node in
-                    node.status?.auditHead.map { AuditWitnessList.Witness(node: node.id, head: $0) }
+                witnesses += nodes.flatMap { node in
+                    (node.status?.auditHeads ?? []).map { AuditWitnessList.Witness(node: node.id, head: $0) }
                 }
             }
         }

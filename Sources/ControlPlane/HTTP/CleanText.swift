@@ -58,6 +58,7 @@ enum CleanText {
                 release: outcome.release, version: line(outcome.version, limit: 128), result: outcome.result,
                 reason: line(outcome.reason))
         }
+        status.auditHeads = status.auditHeads.map { Array($0.suffix(WireLimit.auditHeads)) }
         status.bootID = line(status.bootID, limit: 64)
         status.agentVersion = line(status.agentVersion, limit: 64)
         return status
