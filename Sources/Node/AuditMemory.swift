@@ -8,7 +8,7 @@ public struct AuditMemory: Sendable {
     public private(set) var heads: [AuditHead] = []
     private let path: String?
 
-    /// How many ends are remembered: closer together the newer they are.
+    /// How many ends are remembered.
     public static let limit = WireLimit.auditHeads
 
     private struct Kept: Codable {
@@ -53,12 +53,10 @@ public struct AuditMemory: Sendable {
         if let path, let bytes = try? Wire.encode(Kept(heads: heads)) { try? Files.writeDurably(bytes, to: path) }
     }
 
-    /// The one whose absence leaves the smallest gap for its age; never the first or the last.
+    /// The one whose absence leaves the smallest gap; never the first or the last. What is left is spread over the whole
+    /// log, so that whatever entry a log was made anew from, something after it is remembered.
     private static func leastMissed(_ heads: [AuditHead]) -> Int {
-        let newest = heads[heads.count - 1].count
-        func gap(_ index: Int) -> Double {
-            Double(heads[index + 1].count - heads[index - 1].count) / Double(newest - heads[index - 1].count + 1)
-        }
+        func gap(_ index: Int) -> Int64 { heads[index + 1].count - heads[index - 1].count }
         return (1..<heads.count - 1).min { gap($0) < gap($1) } ?? 1
     }
 }
