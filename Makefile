@@ -23,7 +23,7 @@ WAIT ?= yes
 # The scenarios that guard the main line, the longest first, so that they end together; `make lab SCENARIO=all` runs
 # every one.
 MAIN_LINE := provision-pxe committed-slot-fails rollback-hang workload-container rollback-unhealthy upgrade-commit \
-	rollback-panic upgrade-corrupt
+	rollback-panic attack-quick upgrade-corrupt
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -109,7 +109,7 @@ test: ## everything that guards the main line: what CI runs
 	$(STAGE) run 'format lint' $(MAKE) --no-print-directory lint && \
 	$(STAGE) run 'build the server, the tools and the tests' $(DEBUG_BUILD) --build-tests && \
 	$(STAGE) run 'build the node programs, and fetch Debian' $(MAKE) --no-print-directory -j2 node debian && \
-	$(STAGE) run 'build the boot artifact and the OS' $(MAKE) --no-print-directory base os && \
+	$(STAGE) run 'build the boot artifact, the OS and the attacker' $(MAKE) --no-print-directory base os attack && \
 	$(STAGE) run 'unit and integration tests' $(SWIFT) test --scratch-path .build --skip-build --parallel && \
 	$(STAGE) run 'check what was built against real parts' scripts/check-artifacts.sh \
 		--init $(OUT)/node/apus-init --agent $(OUT)/node/apus-agent && \

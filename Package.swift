@@ -52,6 +52,7 @@ let rows: [Row] = [
     Row(name: "Decisions", kind: .module, needs: ["Contract", "Release"]),
     Row(name: "Workloads", kind: .module, needs: ["Contract"]),
     Row(name: "Access", kind: .module, needs: ["Contract", "Cryptography"]),
+    Row(name: "Ports", kind: .module, needs: ["Contract"]),
 
     // The node.
     Row(name: "Linux", kind: .module, needs: ["Contract", "CLinux", "CKmod"]),
@@ -126,6 +127,7 @@ let tested: [(name: String, needs: [String], products: [Target.Dependency])] = [
     ("Decisions", ["Contract", "Release"], []),
     ("Workloads", ["Contract"], []),
     ("Access", ["Contract", "Cryptography"], []),
+    ("Ports", ["Contract"], []),
     ("Linux", ["CLinux", "Contract"], []),
     ("Fetch", ["Contract", "Cryptography", "Linux"], []),
     ("Firmware", ["Decisions", "Linux"], []),

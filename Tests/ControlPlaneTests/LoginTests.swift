@@ -37,6 +37,13 @@ struct LoginTests {
                     let me = try await admin.exchange(.get, "/v1/whoami", as: WhoAmI.self)
                     #expect(me.name == "admin" && me.grants == [RoleGrant(role: "admin")])
                 }
+                #expect(
+                    try await site.audit().contains { entry in
+                        entry.who == "admin" && entry.action == "POST /v1/login" && entry.outcome == .done
+                    })
+                try await site.with(token: secret) { admin in
+                    _ = try await admin.exchange(.get, "/v1/users", as: UserList.self)
+                }
             }
         }
         try await TestSite.run(in: scratch) { site in #expect(site.addresses.firstPassword == nil) }

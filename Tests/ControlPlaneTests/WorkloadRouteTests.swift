@@ -160,6 +160,10 @@ struct WorkloadRouteTests {
                     try await caller.apply("web", try TestWorkload.document("job"))
                 }
                 #expect(other.message.contains("the address says 'web'"))
+                let terminal = try await #require(throws: Failure.self) {
+                    try await caller.apply("web", try TestWorkload.document("web", #""tty": true"#))
+                }
+                #expect(terminal.code == "document-refused" && terminal.message.contains("exec -t"))
                 let silent = try await #require(throws: Failure.self) {
                     try await caller.apply("web", try TestWorkload.document("web", #""read_only": false"#))
                 }

@@ -48,11 +48,13 @@ struct LoginService: Sendable {
             id: try Secrets.word(characters: 10), secretHash: try Secrets.hash(secret), user: request.user,
             note: CleanText.line(request.note, limit: 256), grants: nil, createdSeconds: now,
             expiresSeconds: now + Self.sessionSeconds)
-        try await core.change { transaction, announcements in
-            try transaction.removeAPITokens(endedBefore: now)
-            try AccessService.demandRoom(for: token, transaction)
-            try transaction.save(token)
-            announcements.say("'\(request.user)' signed in, with token \(token.id)")
+        try await AuditTrail.$current.withValue(AuditTrail.current?.proven(request.user)) {
+            try await core.change { transaction, announcements in
+                try transaction.removeAPITokens(endedBefore: now)
+                try AccessService.demandRoom(for: token, transaction)
+                try transaction.save(token)
+                announcements.say("'\(request.user)' signed in, with token \(token.id)")
+            }
         }
         return AccessService.view(token, secret: secret)
     }

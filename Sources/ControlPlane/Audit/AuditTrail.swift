@@ -24,6 +24,9 @@ final class AuditTrail: Sendable {
     /// What the server does by itself.
     static var ofServer: AuditTrail { AuditTrail(who: "apusd", token: nil, from: "here", action: "start") }
 
+    /// The same request, now that it is known who sends it.
+    func proven(_ user: String) -> AuditTrail { AuditTrail(who: user, token: nil, from: from, action: action) }
+
     /// Whether a change was recorded: then it need not be a second time.
     var isRecorded: Bool { recorded.withLock { $0 } }
 

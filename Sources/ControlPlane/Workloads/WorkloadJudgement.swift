@@ -16,6 +16,13 @@ extension WorkloadService {
         guard workload.name == name else {
             throw refused(["name: '\(workload.name)': the address says '\(name)'; both are to be the same"])
         }
+        // Nothing on a node holds the other end of it: the runtime would not start.
+        guard !workload.revision.hasTerminal else {
+            throw refused([
+                "tty: 'true': a workload's first process gets no terminal, and what it writes is its log; "
+                    + "'apus workload exec -t' gives a command one"
+            ])
+        }
         let missing = Permissions.needed(by: workload.revision).filter { permission, _ in
             !workload.revision.permissions.contains(permission)
         }
