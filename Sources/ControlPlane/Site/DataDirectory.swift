@@ -50,7 +50,15 @@ final class DirectoryLock: Sendable {
     init(path: String) throws {
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw DurableFile.failure("open", path) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        // Whatever this program starts holds the lock, too, until it runs a program of its own: a server that follows at
+        // once waits that long.
+        var tries = 0
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            tries += 1
+            guard tries > 20 else {
+                usleep(50_000)
+                continue
+            }
             close(descriptor)
             throw ServerProblem(
                 "another apusd uses '\(DurableFile.parent(of: path))'; stop it, or choose another place with --data")
