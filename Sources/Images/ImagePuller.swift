@@ -89,8 +89,35 @@ public struct ImagePuller {
             descriptor: descriptor, cancellation: cancellation, pause: pause
         ).run { _ in }
         return try forgetting([file.digest]) {
-            try store.build(descriptor, as: file.content, named: name, with: builder, nowSeconds: nowSeconds)
+            guard file.content == .archive else {
+                return try store.build(
+                    descriptor, as: file.content, named: name, with: builder, nowSeconds: nowSeconds)
+            }
+            return try unpack(file.digest, named: name, nowSeconds, cancellation)
         }
+    }
+
+    /// Makes an image of an archive that has arrived whole. Its layers are taken out and verified as those of a registry.
+    private func unpack(
+        _ digest: Digest256, named name: String, _ nowSeconds: Int64, _ cancellation: Cancellation?
+    ) throws -> StoredImage {
+        let path = store.layerPath(digest)
+        let source = try LocalArchive(path, limits: builder.limits)
+        let reference = try ImageReference(parsing: "archive.invalid/image@sha256:\(try source.onlyImage())")
+        let resolved = try ResolvedImage(
+            reference, from: source, platform: platform, limits: builder.limits, cancellation: cancellation)
+        guard resolved.config != nil else { throw ImageError.document("the archive holds no container's image") }
+        for layer in resolved.manifest.layers {
+            try LayerDownload(
+                store: store, source: source, reference: resolved.reference, descriptor: layer,
+                cancellation: cancellation, pause: pause
+            ).run { _ in }
+        }
+        let image = try store.build(
+            resolved.known(by: digest), named: name, with: builder, nowSeconds: nowSeconds)
+        // The layers are beside it: it has done its work.
+        try Files.remove(path)
+        return image
     }
 
     /// Makes an image of layers; those of which it is found that they are not what they should be are fetched anew by

@@ -111,7 +111,7 @@ public final class ImageStore {
 
     /// Makes an image of layers that the store has, and gives it its name once it is whole and flushed.
     func build(
-        _ resolved: ResolvedImage, with builder: ImageBuilder, nowSeconds: Int64
+        _ resolved: ResolvedImage, named name: String? = nil, with builder: ImageBuilder, nowSeconds: Int64
     ) throws -> StoredImage {
         let folder = path + "/work/image"
         try Files.removeTree(folder)
@@ -134,7 +134,8 @@ public final class ImageStore {
         // A machine's disk is in the image as it came, and no other zip shares one: nothing is saved by keeping both.
         let layers = resolved.config == nil ? [] : resolved.manifest.layers.map(\.digest)
         return try finish(
-            folder, built, content, resolved.digest, resolved.reference.description, resolved.configBytes, layers,
+            folder, built, content, resolved.digest, name ?? resolved.reference.description, resolved.configBytes,
+            layers,
             builder, nowSeconds)
     }
 
@@ -153,6 +154,7 @@ public final class ImageStore {
             switch content {
             case .disk: try builder.build(parts: [(.anyDisk, path)], identity: identity, in: folder)
             case .zip: try builder.build(zip: path, digest: file.digest, identity: identity, in: folder)
+            case .archive: throw ImageError.document("an archive is no file system by itself")
             }
         return try finish(
             folder, built, content == .zip ? .zip : .machine, file.digest, name, Array("{}".utf8), [], builder,

@@ -41,6 +41,16 @@ public final class LocalArchive: ImageSource {
         index.manifests.compactMap { $0.annotations[Self.nameKey] }.sorted()
     }
 
+    /// The one image, whatever it is called.
+    func onlyImage() throws -> Digest256 {
+        guard let only = index.manifests.first, index.manifests.count == 1 else {
+            throw ImageError.document(
+                "the archive has \(index.manifests.count) images, and one alone can be meant; write it with that one, as "
+                    + "'skopeo copy docker://… oci-archive:app.tar' does")
+        }
+        return only.digest
+    }
+
     private static let nameKey = "org.opencontainers.image.ref.name"
     private static let containerdNameKey = "io.containerd.image.name"
 

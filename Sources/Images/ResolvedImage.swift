@@ -6,8 +6,8 @@ internal import Release
 public struct ResolvedImage: Sendable {
     /// The reference with the digest of what it named: what is kept once a tag was resolved.
     public let reference: ImageReference
-    /// The digest of the manifest for the platform.
-    public let digest: Digest256
+    /// The digest of the manifest for the platform, or of the archive that the image came in.
+    public private(set) var digest: Digest256
     /// The manifest.
     public let manifest: ImageManifest
     /// The configuration; nil for a machine's and a function's zip, which have none that says anything.
@@ -61,6 +61,13 @@ public struct ResolvedImage: Sendable {
             throw ImageError.noPlatform(wanted: platform, offered: [said.platform])
         }
         config = said
+    }
+
+    /// The same image, known by the archive that it came in: its digest says everything that the manifest's does.
+    func known(by archive: Digest256) -> ResolvedImage {
+        var image = self
+        image.digest = archive
+        return image
     }
 
     private static func check(_ found: FoundDocument, against entry: Descriptor) throws {

@@ -12,9 +12,25 @@ public final class WebFile: ImageSource {
         case disk
         /// A function's zip.
         case zip
+        /// A container's image, as a tar archive of an OCI image layout.
+        case archive
 
-        var mediaType: String { self == .disk ? MachinePart.anyDisk.rawValue : MediaType.zip }
-        var words: String { self == .disk ? "the disk" : "the zip" }
+        var mediaType: String {
+            switch self {
+            case .disk: MachinePart.anyDisk.rawValue
+            case .zip: MediaType.zip
+            // It stands in no manifest, and no registry knows it.
+            case .archive: "application/x-tar"
+            }
+        }
+
+        var words: String {
+            switch self {
+            case .disk: "the disk"
+            case .zip: "the zip"
+            case .archive: "the archive"
+            }
+        }
     }
 
     /// The digest of its bytes.

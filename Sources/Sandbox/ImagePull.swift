@@ -12,8 +12,8 @@ public struct ImagePullRequest: Sendable, Codable, Equatable, CustomStringConver
     public var directory: String
     /// The reference, by digest.
     public var reference: String
-    /// Whether it is a function's zip: a file at an address says nothing of what it is.
-    public var isZip: Bool
+    /// What a file at an address is taken for: it says nothing of that itself.
+    public var file: File
     /// How its registry is reached; nil asks the registry itself, by the system's authorities.
     public var account: RegistryAccount?
     /// Images that must stay, whoever wants room.
@@ -21,14 +21,24 @@ public struct ImagePullRequest: Sendable, Codable, Equatable, CustomStringConver
     /// How long an unused image is kept, in seconds.
     public var keepSeconds: Int64
 
+    /// What a file at an address can be.
+    public enum File: String, Sendable, Codable {
+        /// A virtual machine's disk.
+        case disk
+        /// A function's zip.
+        case zip
+        /// An archive with a container's image.
+        case archive
+    }
+
     /// Makes a request.
     public init(
-        directory: String, reference: String, isZip: Bool = false, account: RegistryAccount?, inUse: [Digest256] = [],
+        directory: String, reference: String, file: File = .disk, account: RegistryAccount?, inUse: [Digest256] = [],
         keepSeconds: Int64 = 7 * 86_400
     ) {
         self.directory = directory
         self.reference = reference
-        self.isZip = isZip
+        self.file = file
         self.account = account
         self.inUse = inUse
         self.keepSeconds = keepSeconds
@@ -39,6 +49,16 @@ public struct ImagePullRequest: Sendable, Codable, Equatable, CustomStringConver
 
     /// Shows no member to debuggers and `dump`.
     public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+extension ImagePullRequest.File {
+    fileprivate var content: WebFile.Content {
+        switch self {
+        case .disk: .disk
+        case .zip: .zip
+        case .archive: .archive
+        }
+    }
 }
 
 /// What the program that fetches images says at its end, on its standard output.
@@ -107,7 +127,7 @@ public enum ImagePullProgram {
         if let found = WebFile.parse(request.reference) {
             let authorities = try request.account?.caPEM ?? RegistryBook.systemCACertificates()
             let file = try WebFile(
-                address: found.address, digest: found.digest, content: request.isZip ? .zip : .disk,
+                address: found.address, digest: found.digest, content: request.file.content,
                 caCertificates: authorities)
             pull = { try puller.pull(file, named: request.reference, nowSeconds: now) }
         } else {

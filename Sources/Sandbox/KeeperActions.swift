@@ -63,11 +63,18 @@ extension KeeperCore {
         }
     }
 
+    /// What a file at an address is, by the workload that wants it.
+    private static func file(_ image: WorkloadImage, _ wanted: [Revision]) -> ImagePullRequest.File {
+        let users = wanted.filter { $0.image == image }
+        if users.contains(where: \.isZip) { return .zip }
+        return users.contains { $0.kind == .container } ? .archive : .disk
+    }
+
     private func fetch(_ image: WorkloadImage, _ digest: Digest256, _ wanted: [Revision]) throws {
         let entries = shelf.entries()
         let request = ImagePullRequest(
             directory: effects.places.images, reference: image.untagged,
-            isZip: wanted.contains { $0.isZip && $0.image == image },
+            file: Self.file(image, wanted),
             account: content.registries.first { $0.host == image.registry },
             inUse: wanted.flatMap(\.images).compactMap { $0.digest.flatMap { entries[$0]?.image.digest } })
         let fetcher = effects.fetcher

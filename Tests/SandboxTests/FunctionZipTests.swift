@@ -26,7 +26,7 @@ private final class ZipFetcher: ImageFetcher {
         guard let found = WebFile.parse(request.reference) else {
             return try RuntimeImage(more: more, entrypoint: ["/bin/false"]).fetch(request)
         }
-        guard request.isZip else { throw SandboxError("it is not said to be a zip") }
+        guard request.file == .zip else { throw SandboxError("it is not said to be a zip") }
         let name = found.address.split(separator: "/").last.map(String.init) ?? ""
         let store = try ImageStore(request.directory, owner: NodePlaces.imageOwner)
         let puller = ImagePuller(store: store, builder: ImageBuilder(mkfsErofs: mkfsErofs ?? ""), pause: { _, _ in })
@@ -126,7 +126,7 @@ struct ZipFunctions {
         try node.run([second])
         #expect(node.settle { node.call("/web").text == "two" }, "\(node.lines)")
         let requests = fetcher.requests.withLock { $0 }
-        #expect(requests.map(\.isZip) == [true, false, true], "the base image is fetched once: \(requests)")
+        #expect(requests.map { $0.file == .zip } == [true, false, true], "the base image is fetched once: \(requests)")
         let last = Set(try #require(requests.last).inUse)
         let needed = [first.revision.image.digest, first.revision.function?.baseImage?.digest].compactMap(\.self)
         #expect(last.isSuperset(of: needed), "what is in use, or is gone back to, is not collected: \(last)")

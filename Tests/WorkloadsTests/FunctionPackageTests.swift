@@ -36,8 +36,6 @@ import Testing
         #expect(remote.count == 1 && remote[0].hasPrefix("function.base_image: 'https://"), "\(remote)")
         let untold = Self.problems(Self.document("https://files.example/f.zip"))
         #expect(untold.contains { $0.hasPrefix("image: ") }, "an address without a digest: \(untold)")
-        let container = Self.problems(Array(#"{"name": "f", "image": "\#(Self.address)"}"#.utf8))
-        #expect(container.contains { $0.hasPrefix("image: ") && $0.contains("a function's zip") }, "\(container)")
         // On its way to a node every digest is known.
         #expect(throws: DocumentError.self) {
             try Workload(parsing: Self.document(Self.address, base: "registry.example/provided:al2023"))

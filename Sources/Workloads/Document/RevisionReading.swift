@@ -126,11 +126,6 @@ extension Revision {
     /// What single fields cannot show.
     private func checkWhole(_ reader: DocumentReader) {
         let add = reader.findings.add
-        if image.isAddress, kind == .container {
-            add(
-                "image", image.description,
-                "an address is that of a virtual machine's disk or a function's zip; allowed is an image in a registry")
-        }
         checkPackage(add)
         if kind == .vm {
             if !permissions.isEmpty { add("permissions", nil, "a virtual machine has nothing that these would loosen") }

@@ -52,7 +52,8 @@ public struct WorkloadImage: Hashable, Sendable, CustomStringConvertible {
     public let tag: String?
     /// The manifest's digest; nil only before the server has resolved the tag.
     public let digest: Digest256?
-    /// Whether it is a machine's disk or a function's zip at an `https` address, named by the digest of its bytes:
+    /// Whether it is a file at an `https` address, a container's archive, a machine's disk or a function's zip, named by
+    /// the digest of its bytes:
     /// `registry` is the host then, and `repository` the path.
     public let isAddress: Bool
 
