@@ -39,7 +39,7 @@ import Workloads
         #expect(try await server.apus("workload", "apply", "-f", again).output.contains("'front' is unchanged"))
         let piped = try await run(
             Programs.apus, ["workload", "apply", "-f", "-"], environment: server.environment,
-            input: document("api", "tty: true", "exposed_ports: [80]"))
+            input: document("api", "init: true", "exposed_ports: [80]"))
         #expect(piped.output.contains("'api' is now revision"), "\(piped.errors)")
         #expect(try await server.apus("workload", "show", "nosuch").errors.contains("'apus workload list'"))
     }
