@@ -26,7 +26,7 @@ public struct Scenario: Sendable {
         Provisioning.scenarios + Upgrading.scenarios + RollingBack.scenarios + Refusing.scenarios
         + Recovering.scenarios + BadInput.scenarios + RunningWorkloads.scenarios
         + RunningFunctions.scenarios + RunningMachines.scenarios
-        + Attacking.scenarios + AttackingUnguarded.scenarios + HostileImages.scenarios
+        + Attacking.scenarios + AttackingUnguarded.scenarios + HostileImages.scenarios + Auditing.scenarios
 
     /// Those, and what measures: it proves nothing, and takes its time.
     public static let known = all + [Benchmarking.scenario]
