@@ -105,8 +105,10 @@ struct UnguardedScript {
         done
         """#
 
+    /// What an attack killed has left its state behind, and a second container of that name would not start: it goes first.
     private func write(_ config: DocumentValue) -> String {
-        "echo \(Data(config.json).base64EncodedString()) | base64 -d >\(Self.folder)/config.json\n"
+        "\(Self.runtime) delete --force lab >/dev/null 2>&1 || true\n"
+            + "echo \(Data(config.json).base64EncodedString()) | base64 -d >\(Self.folder)/config.json\n"
     }
 
     private func unit(_ sandbox: Unguarded, options: String) -> String {
